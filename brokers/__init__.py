@@ -1,0 +1,1 @@
+"""Brokers: their words, their promises, and one adapter each. Plain Python: no Django, no database, no decisions."""

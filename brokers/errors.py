@@ -1,0 +1,72 @@
+"""The few ways a conversation with a broker goes wrong, sorted by consequence.
+
+What matters about a failed request is whether it may have been carried out.
+Every adapter sorts its broker's failures into these kinds, so the desk never
+has to know what a status code meant to whom.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from brokers.messages import Call
+
+
+class BrokerError(Exception):
+    """A conversation with a broker went wrong. `call` is what was said, where anything was."""
+
+    word: ClassVar[str] = "error"
+
+    def __init__(self, message: str, *, call: Call | None = None) -> None:
+        super().__init__(message)
+        self.call = call
+
+
+class Refused(BrokerError):
+    """The broker itself said no, in a way its adapter knows to be final. Nothing was done."""
+
+    word = "refused"
+
+    def __init__(self, message: str, *, code: str, call: Call | None = None) -> None:
+        super().__init__(message, call=call)
+        self.code = code
+
+
+class AuthRefused(Refused):
+    """The broker does not take our credentials. Nothing was done, and nothing will be."""
+
+
+class NotSent(BrokerError):
+    """No byte of the request left this machine. Nothing was done."""
+
+    word = "not_sent"
+
+
+class OutcomeUnknown(BrokerError):
+    """The request left, and no answer came back that proves anything. It may have been done."""
+
+    word = "unknown"
+
+
+class DuplicateId(OutcomeUnknown):
+    """The broker already has an order by this id: most likely ours. Never a refusal; look it up."""
+
+
+class Conflict(OutcomeUnknown):
+    """The broker answered with another order than the one we sent."""
+
+
+class Untrusted(Exception):
+    """A delivery does not prove that it comes from the broker."""
+
+
+class Unreadable(Exception):
+    """A message is authentic, and we cannot make sense of it."""
+
+
+class InvalidTicket(ValueError):
+    """An instruction no broker could act on. `field` names the input at fault."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field

@@ -1,0 +1,151 @@
+"""One request to a broker, and the three ways it can fail.
+
+One write, no retries, no redirects, no proxy from the environment, a fresh
+connection each time: a connection kept open may be dead at the other end, and
+then nobody could say whether the request arrived.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import cache
+from time import monotonic
+from typing import Any
+
+import httpx
+
+from brokers.errors import NotSent, OutcomeUnknown
+from brokers.messages import Call
+
+CONNECT, WRITE, READ, IN_ALL = 5, 5, 20, 25  # seconds
+LARGEST_ANSWER = 2 * 1024 * 1024  # bytes; a broker that sends more is not answering us
+KEPT = 16 * 1024  # bytes of an answer kept as evidence
+SECRET_HEADERS = ("authorization", "-key", "secret", "signature", "token")
+
+# No byte of the request has left when these are raised.
+UNREACHED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer: status, body as text, and the call as evidence."""
+
+    status: int
+    text: str
+    call: Call
+
+    def json(self) -> Any:
+        """Return the body as JSON, numbers as Decimal. Raises ValueError."""
+        return json.loads(self.text, parse_float=Decimal, parse_constant=_no_constant)
+
+
+def call(
+    method: str,
+    url: str,
+    *,
+    headers: Mapping[str, str],
+    params: Mapping[str, str] | None = None,
+    body: Mapping[str, Any] | None = None,
+) -> Answer:
+    """Make one request and return whatever whole answer comes, of any status.
+
+    Raises NotSent if no byte left, OutcomeUnknown for everything else that
+    is not a whole answer: silence, a reset, a cut body, one too large.
+    """
+    content = b"" if body is None else json.dumps(body, default=_plain).encode()
+    request = _client().build_request(
+        method,
+        url,
+        params=params,
+        headers={**headers, **({"content-type": "application/json"} if content else {})},
+        content=content,
+    )
+    started_at, start = datetime.now(UTC), monotonic()
+
+    def evidence(status: int | None = None, text: str = "", failure: str = "") -> Call:
+        return Call(
+            method=method,
+            url=str(request.url),
+            request_body=content.decode(),
+            started_at=started_at,
+            took_ms=round((monotonic() - start) * 1000),
+            status=status,
+            answer_body=text[:KEPT],
+            failure=failure,
+        )
+
+    status: int | None = None
+    received = bytearray()
+    try:
+        response = _client().send(request, stream=True)
+        try:
+            status = response.status_code
+            for chunk in response.iter_bytes():
+                received += chunk
+                if len(received) > LARGEST_ANSWER:
+                    raise httpx.ReadError("the answer is larger than 2 MB")
+                if monotonic() - start > IN_ALL:
+                    raise httpx.ReadTimeout(f"no whole answer within {IN_ALL} s")
+        finally:
+            response.close()
+    except UNREACHED as error:
+        told = evidence(failure=f"{type(error).__name__}: {error}")
+        raise NotSent(f"Could not reach {request.url.host}: {error}", call=told) from error
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        told = evidence(
+            status,
+            received.decode(errors="replace"),
+            failure=f"{type(error).__name__}: {error}",
+        )
+        raise OutcomeUnknown(
+            f"No whole answer from {request.url.host}: {_in_words(error)}", call=told
+        ) from error
+    text = received.decode(errors="replace")
+    return Answer(status, text, evidence(status, text))
+
+
+def redacted(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return headers fit to keep: whatever may be a secret is replaced by its length."""
+    return {
+        name: f"[{len(value)} characters]"
+        if any(word in name.lower() for word in SECRET_HEADERS)
+        else value
+        for name, value in headers.items()
+    }
+
+
+@cache
+def _client() -> httpx.Client:
+    return httpx.Client(
+        timeout=httpx.Timeout(READ, connect=CONNECT, write=WRITE),
+        limits=httpx.Limits(max_keepalive_connections=0, max_connections=None),
+        follow_redirects=False,
+        trust_env=False,
+    )
+
+
+def _in_words(error: Exception) -> str:
+    match error:
+        case httpx.ReadTimeout():
+            return str(error) if "within" in str(error) else f"silence for {READ} s"
+        case httpx.WriteTimeout() | httpx.WriteError():
+            return "the request may have been cut off on its way"
+        case httpx.RemoteProtocolError() | httpx.ReadError():
+            return f"the connection broke ({error or type(error).__name__})"
+        case _:
+            return str(error) or type(error).__name__
+
+
+def _plain(value: object) -> str:
+    """Write amounts as strings: a JSON number would lose digits at the other end."""
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    raise TypeError(f"{type(value).__name__} does not travel as JSON")
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
