@@ -1,0 +1,60 @@
+"""What every answer carries, and the files that need no view.
+
+These are synchronous on purpose. Under ASGI, Django moves to a thread and back for every synchronous
+step inside an asynchronous chain; one synchronous step innermost keeps the whole chain in one thread.
+"""
+
+import re
+from collections.abc import Callable
+from uuid import uuid4
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from structlog.contextvars import bound_contextvars
+from whitenoise.middleware import WhiteNoiseMiddleware
+from whitenoise.responders import StaticFile
+
+Next = Callable[[HttpRequest], HttpResponseBase]
+
+GIVEN = re.compile(r"[A-Za-z0-9._-]{8,64}")  # what we repeat into our logs is never free text
+HEADERS = {
+    "Content-Security-Policy": settings.CONTENT_SECURITY_POLICY,
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+def request_id(get_response: Next) -> Next:
+    """Bind an id to every line of log that a request causes, and answer with it."""
+
+    def answer(request: HttpRequest) -> HttpResponseBase:
+        given = request.headers.get("X-Request-ID", "")
+        request_id = given if GIVEN.fullmatch(given) else uuid4().hex
+        with bound_contextvars(request_id=request_id):
+            response = get_response(request)
+        response.headers["X-Request-ID"] = request_id
+        return response
+
+    return answer
+
+
+def content_policy(get_response: Next) -> Next:
+    """Tell the browser to run and show nothing but our own files."""
+
+    def answer(request: HttpRequest) -> HttpResponseBase:
+        response = get_response(request)
+        for name, value in HEADERS.items():
+            response.headers.setdefault(name, value)
+        return response
+
+    return answer
+
+
+class StaticFiles(WhiteNoiseMiddleware):
+    """WhiteNoise, answering with the whole file: its own answer streams, which ASGI cannot do."""
+
+    @staticmethod
+    def serve(static_file: StaticFile, request: HttpRequest) -> HttpResponse:
+        found = static_file.get_response(request.method, request.META)
+        content = found.file.read() if found.file else b""
+        return HttpResponse(content, status=int(found.status), headers=dict(found.headers))
