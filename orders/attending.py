@@ -1,0 +1,77 @@
+"""The sweep: finds what any lost doorbell, dead sender or silent broker left undone.
+
+Everything due stands in `look_at` and `cancel_at`. Handing an order out moves
+its due time a few seconds on, so that it comes round again if it gets lost.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.db import connection
+
+from orders import reconciling, recording, sending, timing
+from orders.models import Heartbeat, Order
+from orders.states import UNSENT, Submission
+
+AT_ONCE = 500  # orders handed out in one round
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """An order that needs attention: a look, a cancel to be sent, or both."""
+
+    order_id: UUID
+    look: bool
+    cancel: bool
+
+
+def due(*, now: datetime) -> list[Due]:
+    """Return the orders that need attention, and put each off until it may be lost again.
+
+    Two sweeps at the same time get different orders. Leaves a heartbeat.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            WITH due AS (
+                SELECT id, look_at, cancel_at FROM orders_order
+                WHERE look_at <= %(now)s OR cancel_at <= %(now)s
+                ORDER BY least(look_at, cancel_at) LIMIT %(most)s
+                FOR NO KEY UPDATE SKIP LOCKED
+            )
+            UPDATE orders_order AS o SET
+                look_at = CASE WHEN due.look_at <= %(now)s THEN %(later)s ELSE o.look_at END,
+                cancel_at = CASE WHEN due.cancel_at <= %(now)s THEN %(later)s ELSE o.cancel_at END
+            FROM due WHERE o.id = due.id
+            RETURNING o.id,
+                coalesce(due.look_at <= %(now)s, false), coalesce(due.cancel_at <= %(now)s, false)
+            """,
+            {"now": now, "later": now + timing.HANDED_OUT, "most": AT_ONCE},
+        )
+        found = [Due(*row) for row in cursor.fetchall()]
+    Heartbeat.objects.update_or_create(name="sweep", defaults={"at": now})
+    return found
+
+
+def look(order_id: UUID, *, now: datetime) -> None:
+    """Do what an order needs now. Harmless when it needs nothing, or somebody else is at it."""
+    order = Order.objects.only("submission").get(id=order_id)
+    if order.submission in UNSENT:
+        if not recording.expire(order_id, now=now):
+            sending.send(order_id)
+    elif not recording.lapse(order_id, now=now) and order.submission != Submission.SENDING:
+        reconciling.reconcile(order_id, now=now)
+
+
+def cancel(order_id: UUID, *, now: datetime) -> None:
+    """Send the cancel that is due for an order."""
+    recording.lapse(order_id, now=now)
+    sending.send_cancel(order_id)
+
+
+def last_sweep() -> datetime | None:
+    """Return when a sweep last did its round, by the database's clock."""
+    return Heartbeat.objects.filter(name="sweep").values_list("at", flat=True).first()

@@ -1,0 +1,103 @@
+"""Writes the record: append-only, one hash chain per account, each row sealing the one before.
+
+A chain's head is locked from the first row written until the commit, so every
+other lock a transaction needs must be taken before it writes here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from orders.actors import Actor
+from orders.models import AuditChain, AuditEvent
+
+
+def write(
+    chain: UUID | str,
+    *,
+    action: str,
+    actor: Actor,
+    now: datetime,
+    order_id: UUID | None = None,
+    subject: str = "",
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
+    reason: str = "",
+    evidence: Iterable[str] = (),
+) -> int:
+    """Append one row to a chain and return its sequence. Belongs inside the change's transaction."""
+    head = _locked(str(chain))
+    event = AuditEvent(
+        chain=head.name,
+        sequence=head.sequence + 1,
+        at=now,
+        actor_kind=actor.kind,
+        actor_id=actor.id,
+        actor_name=actor.name,
+        request_id=actor.request_id,
+        ip=actor.ip,
+        action=action,
+        order_id=order_id,
+        subject=subject,
+        before=dict(before or {}),
+        after=dict(after or {}),
+        reason=reason,
+        evidence=list(evidence),
+        previous_hash=head.hash,
+    )
+    event.hash = seal(event)
+    event.save(force_insert=True)
+    head.sequence, head.hash = event.sequence, event.hash
+    head.save(update_fields=["sequence", "hash"])
+    return event.sequence
+
+
+def seal(event: AuditEvent) -> str:
+    """Return the hash a row must carry: sha256 of the previous hash and its canonical content."""
+    content = [
+        event.chain,
+        event.sequence,
+        event.at.astimezone(UTC).isoformat(timespec="microseconds"),
+        event.actor_kind,
+        event.actor_id,
+        event.actor_name,
+        event.request_id,
+        event.ip,
+        event.action,
+        str(event.order_id) if event.order_id else None,
+        event.subject,
+        event.before,
+        event.after,
+        event.reason,
+        event.evidence,
+    ]
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(f"{event.previous_hash}\n{canonical}".encode()).hexdigest()
+
+
+def first_broken(chain: str) -> AuditEvent | None:
+    """Return the first row of a chain that does not follow from the one before, or None."""
+    expected_sequence, expected_hash = 1, "0" * 64
+    for event in AuditEvent.objects.filter(chain=chain).order_by("sequence").iterator():
+        if (
+            event.sequence != expected_sequence
+            or event.previous_hash != expected_hash
+            or event.hash != seal(event)
+        ):
+            return event
+        expected_sequence, expected_hash = event.sequence + 1, event.hash
+    return None
+
+
+def _locked(name: str) -> AuditChain:
+    heads = AuditChain.objects.select_for_update().filter(name=name)
+    head = heads.first()
+    if head is None:
+        AuditChain.objects.bulk_create([AuditChain(name=name)], ignore_conflicts=True)
+        head = heads.get()
+    return head

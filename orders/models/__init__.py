@@ -1,0 +1,31 @@
+"""What the desk keeps. One model, one file; the database refuses what must never be so."""
+
+from orders.models.account import Account, Feed, Grant, Role
+from orders.models.api_key import ApiKey
+from orders.models.attempt import Attempt
+from orders.models.audit import AuditChain, AuditEvent
+from orders.models.execution import Execution
+from orders.models.heartbeat import Heartbeat
+from orders.models.inquiry import Inquiry
+from orders.models.order import Order
+from orders.models.parked import ParkedFact
+from orders.models.sign_in import SignInLink
+from orders.models.snapshot import SnapshotFact
+
+__all__ = [
+    "Account",
+    "ApiKey",
+    "Attempt",
+    "AuditChain",
+    "AuditEvent",
+    "Execution",
+    "Feed",
+    "Grant",
+    "Heartbeat",
+    "Inquiry",
+    "Order",
+    "ParkedFact",
+    "Role",
+    "SignInLink",
+    "SnapshotFact",
+]

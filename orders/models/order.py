@@ -1,0 +1,313 @@
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pgtrigger
+from brokers.messages import Ticket
+from brokers.vocabulary import (
+    NEEDS_LIMIT,
+    NEEDS_STOP,
+    TERMINAL,
+    OrderType,
+    Side,
+    Status,
+    TimeInForce,
+)
+from django.conf import settings
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import F, Q
+
+from orders.ids import uuid7
+from orders.models.account import Account
+from orders.models.api_key import ApiKey
+from orders.models.frozen import frozen, keep_all, steps
+from orders.states import IN_FLIGHT, NEVER_LEFT, NEXT, OPEN_MUTATION, UNSENT, Submission
+
+
+def words(enum: type) -> list[tuple[str, str]]:
+    return [(str(word), str(word).replace("_", " ").capitalize()) for word in enum]  # type: ignore[attr-defined]
+
+
+class OrderQuerySet(models.QuerySet["Order"]):
+    def visible_to(self, user: AbstractBaseUser | AnonymousUser) -> OrderQuerySet:
+        """Return the orders of accounts granted to a person."""
+        return self.filter(account__grants__user_id=user.pk) if user.pk else self.none()
+
+    def working(self) -> OrderQuerySet:
+        """Return the orders the broker has and has not finished with."""
+        return self.filter(submission=Submission.ACCEPTED).exclude(status__in=TERMINAL)
+
+    def in_doubt(self) -> OrderQuerySet:
+        return self.filter(submission=Submission.UNKNOWN)
+
+    def open(self) -> OrderQuerySet:
+        """Return every order that is, or may be, or may yet become live."""
+        return self.filter(
+            Q(submission__in=UNSENT | IN_FLIGHT)
+            | Q(submission=Submission.ACCEPTED) & ~Q(status__in=TERMINAL)
+        )
+
+
+class OrderSource(models.TextChoices):
+    """The door an order came in by."""
+
+    PAGE = "page", "Page"
+    API = "api", "API"
+    BROKER = "broker", "Broker"  # adopted: somebody entered it elsewhere
+
+
+class Order(models.Model):
+    """An instruction to trade, and what became of it.
+
+    Two axes: `submission` is ours, about sending; `status` is the broker's,
+    derived from facts and null until it has spoken. Everything from
+    `submission` down is written by `orders.recording` and by nothing else.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="orders")
+    client_order_id = models.CharField(max_length=128)
+    wire_id = models.CharField(max_length=128)  # what the broker is told, on every attempt
+    symbol = models.CharField(max_length=32)
+    side = models.CharField(max_length=4, choices=words(Side))
+    quantity = models.DecimalField(max_digits=22, decimal_places=9)
+    order_type = models.CharField(max_length=16, choices=words(OrderType))
+    time_in_force = models.CharField(max_length=8, choices=words(TimeInForce))
+    limit_price = models.DecimalField(max_digits=22, decimal_places=9, null=True, blank=True)
+    stop_price = models.DecimalField(max_digits=22, decimal_places=9, null=True, blank=True)
+    source = models.CharField(max_length=8, choices=OrderSource)
+    placed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="orders",
+    )
+    placed_with = models.ForeignKey(ApiKey, on_delete=models.PROTECT, null=True, blank=True)
+    placed_at = models.DateTimeField()
+    submit_by = models.DateTimeField()  # past this it must not leave any more
+    # A replace is an order of its own, for what is still to be worked.
+    replaces = models.ForeignKey(
+        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="replacements"
+    )
+    replaces_filled = models.DecimalField(
+        max_digits=24, decimal_places=9, null=True, blank=True
+    )  # what the old order had filled when this one was sized
+
+    submission = models.CharField(
+        max_length=20, choices=Submission, default=Submission.READY, db_default=Submission.READY
+    )
+    submission_at = models.DateTimeField()
+    submission_reason = models.TextField(blank=True)  # why refused, blocked, in doubt
+    submission_code = models.CharField(max_length=64, blank=True)
+    broker_order_id = models.CharField(max_length=128, null=True, blank=True)  # noqa: DJ001 — unknown is not ""
+    status = models.CharField(max_length=20, choices=words(Status), null=True, blank=True)  # noqa: DJ001
+    raw_status = models.CharField(max_length=64, blank=True)
+    reason = models.TextField(blank=True)  # the broker's own words
+    filled_quantity = models.DecimalField(max_digits=24, decimal_places=9, default=Decimal(0))
+    filled_value = models.DecimalField(max_digits=46, decimal_places=18, default=Decimal(0))
+    average_price = models.DecimalField(max_digits=22, decimal_places=9, null=True, blank=True)
+    claimed_quantity = models.DecimalField(max_digits=24, decimal_places=9, default=Decimal(0))
+    flags = ArrayField(models.CharField(max_length=24), default=list, blank=True)
+    version = models.PositiveIntegerField(default=1)
+    changed_at = models.DateTimeField()
+    cancel_requested_at = models.DateTimeField(null=True, blank=True)
+    cancel_refused = models.TextField(blank=True)  # the broker's answer to the latest cancel
+
+    # When the desk next has something to do for it. Scheduling, not state: no version, no audit.
+    heard_at = models.DateTimeField(null=True, blank=True)
+    look_at = models.DateTimeField(null=True, blank=True)
+    looks = models.PositiveIntegerField(default=0)  # since doubt began
+    escalated_at = models.DateTimeField(null=True, blank=True)
+    cancel_at = models.DateTimeField(null=True, blank=True)
+
+    objects = OrderQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["account", "-id"], name="order_account_newest"),
+            models.Index(fields=["account", "symbol", "-id"], name="order_symbol_newest"),
+            models.Index(
+                fields=["submit_by"], name="order_ready", condition=Q(submission=Submission.READY)
+            ),
+            models.Index(
+                fields=["look_at"], name="order_look", condition=Q(look_at__isnull=False)
+            ),
+            models.Index(
+                fields=["cancel_at"], name="order_cancel", condition=Q(cancel_at__isnull=False)
+            ),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["account", "client_order_id"], name="order_client_id_unique"
+            ),
+            models.UniqueConstraint(fields=["account", "wire_id"], name="order_wire_id_unique"),
+            models.UniqueConstraint(
+                fields=["account", "broker_order_id"],
+                condition=Q(broker_order_id__isnull=False),
+                name="order_broker_id_unique",
+            ),
+            models.UniqueConstraint(
+                fields=["replaces"],
+                condition=Q(submission__in=sorted(OPEN_MUTATION)),
+                name="order_one_open_replace",
+            ),
+            models.CheckConstraint(
+                condition=~Q(client_order_id="") & ~Q(wire_id="") & ~Q(symbol=""),
+                name="order_named",
+            ),
+            models.CheckConstraint(condition=Q(quantity__gt=0), name="order_quantity_positive"),
+            models.CheckConstraint(condition=Q(side__in=list(Side)), name="order_side_known"),
+            models.CheckConstraint(
+                condition=Q(order_type__in=list(OrderType)), name="order_type_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(time_in_force__in=list(TimeInForce)), name="order_tif_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(submission__in=Submission.values), name="order_submission_known"
+            ),
+            # A check that comes out NULL passes, so the price must be asked for by name.
+            models.CheckConstraint(
+                condition=Q(
+                    order_type__in=sorted(NEEDS_LIMIT),
+                    limit_price__isnull=False,
+                    limit_price__gt=0,
+                )
+                | Q(~Q(order_type__in=sorted(NEEDS_LIMIT)), limit_price__isnull=True),
+                name="order_limit_price_fits",
+            ),
+            models.CheckConstraint(
+                condition=Q(
+                    order_type__in=sorted(NEEDS_STOP), stop_price__isnull=False, stop_price__gt=0
+                )
+                | Q(~Q(order_type__in=sorted(NEEDS_STOP)), stop_price__isnull=True),
+                name="order_stop_price_fits",
+            ),
+            models.CheckConstraint(
+                condition=Q(status__isnull=True) | Q(status__in=list(Status)),
+                name="order_status_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(filled_quantity__gte=0) & Q(filled_value__gte=0),
+                name="order_filled_not_negative",
+            ),
+            models.CheckConstraint(
+                condition=Q(status=Status.FILLED, filled_quantity__gte=F("quantity"))
+                | Q(status__isnull=False) & ~Q(status=Status.FILLED)
+                & Q(filled_quantity__lt=F("quantity"))
+                | Q(status__isnull=True, filled_quantity=0),
+                name="order_filled_iff_whole_quantity",
+            ),
+            models.CheckConstraint(
+                condition=Q(average_price__isnull=True, filled_quantity=0)
+                | Q(average_price__isnull=False, filled_quantity__gt=0),
+                name="order_average_iff_filled",
+            ),
+            # What never left this desk has never been heard of at a broker.
+            models.CheckConstraint(
+                condition=~Q(submission__in=sorted(NEVER_LEFT | UNSENT))
+                | Q(status__isnull=True, broker_order_id__isnull=True, filled_quantity=0),
+                name="order_unsent_has_no_broker_state",
+            ),
+            # The broker has it: then we know what it calls it, and what it last said.
+            models.CheckConstraint(
+                condition=~Q(submission=Submission.ACCEPTED)
+                | Q(status__isnull=False, broker_order_id__isnull=False),
+                name="order_accepted_has_broker_state",
+            ),
+            models.CheckConstraint(
+                condition=Q(replaces__isnull=True, replaces_filled__isnull=True)
+                | Q(replaces__isnull=False, replaces_filled__isnull=False),
+                name="order_replaces_whole",
+            ),
+        ]
+        triggers = [
+            frozen(
+                "id",
+                "account_id",
+                "client_order_id",
+                "wire_id",
+                "symbol",
+                "side",
+                "quantity",
+                "order_type",
+                "time_in_force",
+                "limit_price",
+                "stop_price",
+                "source",
+                "placed_by_id",
+                "placed_with_id",
+                "placed_at",
+                "submit_by",
+                "replaces_id",
+                "replaces_filled",
+                name="frozen_terms",
+            ),
+            steps("submission", {s.value: sorted(NEXT[s]) for s in Submission}),
+            pgtrigger.Trigger(
+                name="broker_id_once",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Update,
+                func="""
+                    IF OLD.broker_order_id IS NOT NULL
+                       AND NEW.broker_order_id IS DISTINCT FROM OLD.broker_order_id THEN
+                        RAISE EXCEPTION 'broker_id_once: % already has a broker order id', OLD.id;
+                    END IF;
+                    IF NEW.version < OLD.version THEN
+                        RAISE EXCEPTION 'broker_id_once: version of % can not fall', OLD.id;
+                    END IF;
+                    RETURN NEW;
+                """,
+            ),
+            pgtrigger.Protect(name="no_delete", operation=pgtrigger.Delete),
+            keep_all(),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.side} {self.quantity.normalize():f} {self.symbol}"
+
+    def ticket(self) -> Ticket:
+        """Return what a broker is told, the same on every attempt."""
+        return Ticket(
+            wire_id=self.wire_id,
+            symbol=self.symbol,
+            side=Side(self.side),
+            quantity=self.quantity,
+            order_type=OrderType(self.order_type),
+            time_in_force=TimeInForce(self.time_in_force),
+            limit_price=self.limit_price,
+            stop_price=self.stop_price,
+        )
+
+    @property
+    def leaves_quantity(self) -> Decimal:
+        """What is still to be filled, while it works: never below zero (an overfill is flagged)."""
+        return max(self.quantity - self.filled_quantity, Decimal(0))
+
+    @property
+    def has_ended(self) -> bool:
+        """Nothing more will come of it, as far as anyone has said."""
+        return self.submission in NEVER_LEFT | {Submission.REFUSED, Submission.ABSENT} or (
+            self.status in TERMINAL
+        )
+
+    @property
+    def is_in_doubt(self) -> bool:
+        return self.submission == Submission.UNKNOWN
+
+    @property
+    def is_cancelable(self) -> bool:
+        return not self.has_ended and self.cancel_requested_at is None
+
+    @property
+    def is_replaceable(self) -> bool:
+        """Working at the broker, with nothing pending. Another open replace is a separate matter."""
+        return (
+            self.submission == Submission.ACCEPTED
+            and self.status not in TERMINAL
+            and self.cancel_requested_at is None
+        )

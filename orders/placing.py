@@ -1,0 +1,156 @@
+"""Places orders: recorded once per intent, then sent once the record is safe."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+
+from brokers import tickets
+from brokers.errors import InvalidTicket
+from brokers.messages import Ticket
+from brokers.vocabulary import OrderType
+from django.db import IntegrityError, transaction
+
+from orders import announcing, auditing, connecting, timing
+from orders.actors import Actor
+from orders.aftercommit import after_commit
+from orders.errors import AccountClosed, BadTicket, OrderIdTaken
+from orders.ids import uuid7
+from orders.models import Account, Order
+from orders.money import plain
+from orders.ringing import ring
+from orders.states import Submission
+from orders.tasks import send_order
+
+# Printable ASCII without spaces: what every broker and every URL can carry.
+CLIENT_ORDER_ID = re.compile(r"[!-~]{1,128}")
+
+
+def place(
+    account: Account, ticket: Ticket, *, source: str, actor: Actor, now: datetime
+) -> tuple[Order, bool]:
+    """Record an order and have it sent. Returns it, and whether it is new.
+
+    The ticket's wire id is the client order id, and makes this repeatable: a
+    second click, or a client that retries, gets the order it placed the first
+    time. Raises BadTicket, AccountClosed, or OrderIdTaken if the id is another
+    order's.
+    """
+    check_id(ticket.wire_id)
+    try:
+        return _place(account, ticket, source=source, actor=actor, now=now)
+    except IntegrityError:
+        # Somebody else's commit came between our look and our insert: look again.
+        return _place(account, ticket, source=source, actor=actor, now=now)
+
+
+def check_id(client_order_id: str) -> None:
+    """Raise BadTicket for a client order id that no broker or URL could carry."""
+    if not CLIENT_ORDER_ID.fullmatch(client_order_id):
+        raise BadTicket(
+            "A client order id is 1 to 128 printable ASCII characters without spaces.",
+            field="client_order_id",
+        )
+
+
+def check(account: Account, ticket: Ticket) -> None:
+    """Raise BadTicket or AccountClosed for an order that would not leave this desk."""
+    try:
+        tickets.check(ticket)
+        connecting.passport(account).check(ticket)
+    except InvalidTicket as error:
+        raise BadTicket(str(error), field=error.field) from error
+    if account.halted_at is not None:
+        raise AccountClosed(f"{account} is halted. {account.halt_reason}".strip(), field="account")
+    if not account.is_open:
+        raise AccountClosed(f"{account} takes no new orders.", field="account")
+
+
+def same_terms(order: Order, ticket: Ticket) -> bool:
+    """Whether a ticket asks for what an order already is."""
+    return order.ticket() == ticket
+
+
+def create(
+    account: Account,
+    ticket: Ticket,
+    *,
+    source: str,
+    actor: Actor,
+    now: datetime,
+    replaces: Order | None = None,
+) -> Order:
+    """Write a new order, ready to be sent, with its audit row. Belongs inside a transaction."""
+    order = Order(
+        id=uuid7(),
+        account=account,
+        client_order_id=ticket.wire_id,
+        wire_id=ticket.wire_id,
+        symbol=ticket.symbol,
+        side=ticket.side,
+        quantity=ticket.quantity,
+        order_type=ticket.order_type,
+        time_in_force=ticket.time_in_force,
+        limit_price=ticket.limit_price,
+        stop_price=ticket.stop_price,
+        source=source,
+        placed_by_id=actor.user_id,
+        placed_with_id=actor.key_id,
+        placed_at=now,
+        submit_by=now + account.submit_window(OrderType(ticket.order_type)),
+        replaces=replaces,
+        replaces_filled=replaces.filled_quantity if replaces else None,
+        submission=Submission.READY,
+        submission_at=now,
+        changed_at=now,
+        look_at=now + timing.DOORBELL,
+    )
+    order.save(force_insert=True)
+    sequence = auditing.write(
+        account.id,
+        action="order.placed",
+        actor=actor,
+        now=now,
+        order_id=order.id,
+        after=terms(order),
+    )
+    announcing.announce(account.id, order.id, sequence=sequence)
+    after_commit(ring, send_order, str(order.id))
+    return order
+
+
+def terms(order: Order) -> dict[str, str | None]:
+    """Return an order's terms in the words of the audit."""
+    return {
+        "client_order_id": order.client_order_id,
+        "symbol": order.symbol,
+        "side": str(order.side),
+        "quantity": plain(order.quantity),
+        "order_type": str(order.order_type),
+        "time_in_force": str(order.time_in_force),
+        "limit_price": plain(order.limit_price),
+        "stop_price": plain(order.stop_price),
+        "source": str(order.source),
+        "submit_by": order.submit_by.isoformat(),
+        "replaces": str(order.replaces_id) if order.replaces_id else None,
+    }
+
+
+@transaction.atomic(durable=True)
+def _place(
+    account: Account,
+    ticket: Ticket,
+    *,
+    source: str,
+    actor: Actor,
+    now: datetime,
+) -> tuple[Order, bool]:
+    earlier = Order.objects.filter(account=account, client_order_id=ticket.wire_id).first()
+    if earlier is not None:
+        if earlier.replaces_id is not None or not same_terms(earlier, ticket):
+            raise OrderIdTaken(
+                "This client order id already belongs to another order.", field="client_order_id"
+            )
+        return earlier, False
+    check(account, ticket)
+    return create(account, ticket, source=source, actor=actor, now=now), True

@@ -1,0 +1,68 @@
+"""Positions, from our own executions: signed quantity, average cost, realised profit or loss."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+from uuid import UUID
+
+from brokers.messages import Fill
+from brokers.vocabulary import Side
+
+from orders.deriving import live_fills
+from orders.models import Account, Execution
+from orders.money import EXACT, NINE, ZERO, worth
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """What an account holds of one symbol, by our books. Short is negative."""
+
+    account_id: UUID
+    symbol: str
+    quantity: Decimal
+    average_price: Decimal | None  # of what is held; None when flat
+    realized: Decimal
+
+    def unrealized(self, price: Decimal) -> Decimal:
+        """Return the profit or loss of what is held, at a price."""
+        if self.average_price is None:
+            return ZERO
+        return worth(self.quantity, price - self.average_price)
+
+
+def positions(accounts: Iterable[Account]) -> list[Position]:
+    """Return the positions of accounts, by account and symbol, flat ones included."""
+    books: dict[tuple[UUID, str], list[Fill]] = {}
+    executions = Execution.objects.filter(account__in=list(accounts)).order_by("executed_at", "id")
+    for execution in executions.iterator():
+        books.setdefault((execution.account_id, execution.symbol), []).append(execution.message())
+    return [
+        _fold(account_id, symbol, fills) for (account_id, symbol), fills in sorted(books.items())
+    ]
+
+
+def _fold(account_id: UUID, symbol: str, fills: list[Fill]) -> Position:
+    quantity, cost, realized = ZERO, ZERO, ZERO  # cost is signed like the quantity
+    for fill in sorted(live_fills(fills), key=lambda fill: fill.executed_at):
+        signed = fill.quantity if fill.side is Side.BUY else -fill.quantity
+        closing = min(abs(signed), abs(quantity)) if signed * quantity < 0 else ZERO
+        if closing:
+            entry = EXACT.divide(cost, quantity)
+            gain = (fill.price - entry) if quantity > 0 else (entry - fill.price)
+            realized = EXACT.add(realized, EXACT.multiply(closing, gain))
+            cost = EXACT.multiply(entry, quantity + closing.copy_sign(signed))
+            quantity += closing.copy_sign(signed)
+        opening = abs(signed) - closing
+        if opening:
+            quantity += opening.copy_sign(signed)
+            cost = EXACT.add(cost, worth(opening.copy_sign(signed), fill.price))
+    average = EXACT.quantize(EXACT.divide(cost, quantity), NINE) if quantity else None
+    return Position(
+        account_id=account_id,
+        symbol=symbol,
+        quantity=quantity,
+        average_price=average,
+        realized=EXACT.quantize(realized, NINE),
+    )

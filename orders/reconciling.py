@@ -1,0 +1,198 @@
+"""Settles what we do not know by asking the broker.
+
+Silence is never a verdict. An order in doubt is left by positive evidence, or
+by the documented absence case; no timer closes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import structlog
+from brokers.adapter import BrokerAdapter
+from brokers.errors import BrokerError
+from brokers.messages import Call, Report
+from django.db.models import Q
+
+from orders import connecting, recording, timing
+from orders.models import Inquiry, Order
+from orders.models.facts import Heard
+from orders.secrets import SecretUnreadable
+from orders.states import Submission
+
+log = structlog.get_logger(__name__)
+
+LIST_FROM = timedelta(minutes=5)  # before the intent: clocks differ
+ABSENT_PASSES = 3
+
+Result = Inquiry.Result
+
+
+def reconcile(order_id: UUID, *, now: datetime) -> None:
+    """Ask the broker about one order, and record whatever it says.
+
+    In doubt, both ways of asking are used, and the rule for absence is
+    applied. Quiet working orders and fresh refusals are asked after once.
+    """
+    order = Order.objects.select_related("account").get(id=order_id)
+    try:
+        adapter = connecting.connect(order.account)
+    except SecretUnreadable as error:
+        log.error("credentials_unreadable", account=str(order.account_id), error=str(error))
+        return
+    if order.submission == Submission.UNKNOWN:
+        _resolve(order, adapter, now=now)
+    elif order.submission in {Submission.ACCEPTED, Submission.REFUSED}:
+        _confirm(order, adapter, now=now)
+
+
+def _confirm(order: Order, adapter: BrokerAdapter, *, now: datetime) -> None:
+    """Ask after an order the broker has, or has refused. Absence here changes nothing."""
+    inquiry, report = (
+        _ask(order, "its id", lambda: adapter.read(order.broker_order_id or ""), now=now)
+        if order.broker_order_id
+        else _ask(order, "our id", lambda: adapter.find(order.wire_id), now=now)
+    )
+    _note_health(order, inquiry, now=now)
+    if report is not None:
+        # The facts carry the broker's words themselves; a row for every quiet poll says nothing.
+        recording.heed(order.account, report, heard=Heard.POLL, evidence="poll", now=now)
+    elif order.submission == Submission.REFUSED and inquiry.result == Result.ABSENT:
+        recording.note_look(order.id, [inquiry], look_at=None, now=now)
+    else:
+        later = now + timing.backoff(order.looks + 1)
+        recording.note_look(order.id, [], look_at=later, now=now)
+
+
+def _resolve(order: Order, adapter: BrokerAdapter, *, now: datetime) -> None:
+    """Look for an order in doubt by every path there is."""
+    by_id, report = _ask(order, "our id", lambda: adapter.find(order.wire_id), now=now)
+    _note_health(order, by_id, now=now)
+    if report is not None:
+        _take_in(order, by_id, report, now=now)
+        return
+    by_list, report = _walk(order, adapter, now=now)
+    if report is not None:
+        _take_in(order, by_list, report, now=now)
+        return
+    began = order.submission_at
+    recording.note_look(
+        order.id, [by_id, by_list], look_at=timing.next_look(began, now=now), now=now
+    )
+    doubt = adapter.passport.doubt
+    if doubt.absence_is_definitive and (proof := _absence(order, adapter)) is not None:
+        why = f"{adapter.passport.title} was asked {len(proof)} times and does not have it."
+        recording.conclude_absent(order.id, why=why, inquiries=proof, now=now)
+    elif now - began >= doubt.escalate_after:
+        recording.escalate(order.id, now=now)
+
+
+def _ask(
+    order: Order,
+    path: str,
+    question: Callable[[], Report | None],
+    *,
+    now: datetime,
+) -> tuple[Inquiry, Report | None]:
+    inquiry = Inquiry(order=order, path=path, asked_at=now)
+    try:
+        report = question()
+    except BrokerError as error:
+        inquiry.result, inquiry.note = Result.NO_ANSWER, str(error)
+        _keep_call(inquiry, error.call)
+        return inquiry, None
+    if report is None:
+        inquiry.result = Result.ABSENT
+    else:
+        inquiry.result = Result.FOUND
+        _keep_call(inquiry, report.call)
+    return inquiry, report
+
+
+def _walk(
+    order: Order, adapter: BrokerAdapter, *, now: datetime
+) -> tuple[Inquiry, Report | None]:
+    """Read the account's list of orders, all pages, for this one.
+
+    The list only proves absence if it shows another order that we know is
+    there: a list that shows nothing at all may be a broken one.
+    """
+    inquiry = Inquiry(order=order, path="its list of orders", asked_at=now)
+    control = _control(order)
+    since = min(order.placed_at, control.placed_at if control else order.placed_at) - LIST_FROM
+    control_seen = False
+    try:
+        for report in adapter.orders_since(since):
+            _keep_call(inquiry, report.call)
+            for snapshot in report.snapshots:
+                if snapshot.wire_id == order.wire_id:
+                    inquiry.result = Result.FOUND
+                    return inquiry, adapter.read(snapshot.broker_order_id)
+                control_seen |= (
+                    control is not None and snapshot.broker_order_id == control.broker_order_id
+                )
+    except BrokerError as error:
+        inquiry.result, inquiry.note = Result.NO_ANSWER, str(error)
+        _keep_call(inquiry, error.call)
+        return inquiry, None
+    if control_seen:
+        inquiry.result = Result.ABSENT
+    else:
+        inquiry.result = Result.NO_ANSWER
+        inquiry.note = "The list shows no order of ours, so it proves nothing."
+    return inquiry, None
+
+
+def _control(order: Order) -> Order | None:
+    """Return the latest other order that the broker is known to have."""
+    return (
+        Order.objects.filter(
+            ~Q(id=order.id), account_id=order.account_id, submission=Submission.ACCEPTED
+        )
+        .order_by("-id")
+        .first()
+    )
+
+
+def _absence(order: Order, adapter: BrokerAdapter) -> list[int] | None:
+    """Return the inquiries that prove an order absent, or None while they do not.
+
+    Both ways of asking must have said so, three times each since doubt began,
+    at least once past each grace, and neither may ever have said otherwise.
+    """
+    doubt, began = adapter.passport.doubt, order.submission_at
+    asked = order.inquiries.filter(asked_at__gte=began)
+    if asked.filter(result=Result.FOUND).exists():
+        return None
+    proof: list[int] = []
+    for path in ("our id", "its list of orders"):
+        absent = list(asked.filter(path=path, result=Result.ABSENT).order_by("asked_at"))
+        past_first = [i for i in absent if i.asked_at >= began + doubt.first_grace]
+        past_second = [i for i in absent if i.asked_at >= began + doubt.second_grace]
+        if len(past_first) < ABSENT_PASSES or not past_second:
+            return None
+        proof += [inquiry.id for inquiry in absent]
+    return proof
+
+
+def _take_in(order: Order, inquiry: Inquiry, report: Report, *, now: datetime) -> None:
+    inquiry.save()
+    recording.heed(
+        order.account, report, heard=Heard.POLL, evidence=f"inquiry:{inquiry.id}", now=now
+    )
+
+
+def _note_health(order: Order, inquiry: Inquiry, *, now: datetime) -> None:
+    if inquiry.result == Result.NO_ANSWER and inquiry.answer_status is None:
+        connecting.note_silent(order.account, inquiry.note, now=now)
+    else:
+        connecting.note_heard(order.account, took_ms=inquiry.took_ms, now=now)
+
+
+def _keep_call(inquiry: Inquiry, call: Call | None) -> None:
+    if call is not None:
+        inquiry.method, inquiry.url, inquiry.took_ms = call.method, call.url, call.took_ms
+        inquiry.answer_status, inquiry.answer_body = call.status, call.answer_body
+        inquiry.failure = call.failure

@@ -1,0 +1,34 @@
+"""The one room in which a placed order changes.
+
+Sending, webhooks, polls and people each learn things about orders. They tell
+them here, where, in one transaction and under a lock on the order, the fact is
+stored, the projection follows, the audit grows by a row, and open pages are
+told to look again.
+"""
+
+from orders.recording.answering import settle
+from orders.recording.claiming import Claim, claim_cancel, claim_submission
+from orders.recording.concluding import (
+    ask_cancel,
+    conclude_absent,
+    escalate,
+    expire,
+    lapse,
+    note_look,
+)
+from orders.recording.heeding import Heeded, heed
+
+__all__ = [
+    "Claim",
+    "Heeded",
+    "ask_cancel",
+    "claim_cancel",
+    "claim_submission",
+    "conclude_absent",
+    "escalate",
+    "expire",
+    "heed",
+    "lapse",
+    "note_look",
+    "settle",
+]

@@ -1,0 +1,160 @@
+"""Takes in what became of a request: the raw answer is kept, classified, and merged."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from brokers import registry
+from brokers.errors import AuthRefused, BrokerError, DuplicateId, NotSent, Refused
+from brokers.messages import Call, Report
+from django.db import transaction
+
+from orders import announcing, auditing, timing
+from orders.actors import component
+from orders.models import Account, Attempt, Order
+from orders.models.facts import Heard
+from orders.recording import heeding
+from orders.recording.changing import change, lock_all, projection
+from orders.recording.claiming import Claim
+from orders.states import IN_FLIGHT, AttemptKind, AttemptState, Submission
+
+SENDER = component("sender")
+
+STATE_OF: list[tuple[type[BrokerError], AttemptState]] = [
+    (Refused, AttemptState.REFUSED),
+    (NotSent, AttemptState.NOT_SENT),
+    (BrokerError, AttemptState.UNKNOWN),
+]
+
+
+def settle(claim: Claim, outcome: Report | BrokerError, *, now: datetime) -> Order:
+    """Record the outcome of a claimed request and return the order as it now stands.
+
+    Safe when the order has moved on meanwhile: a webhook may have proved that
+    it arrived, or its lease may have lapsed. Proof is never taken back.
+    """
+    with transaction.atomic():
+        about = outcome if isinstance(outcome, Report) else Report()
+        orders = lock_all({claim.order.id, *heeding.related(claim.order.account_id, about)})
+        order = orders[claim.order.id]
+        attempt = Attempt.objects.select_for_update().get(id=claim.attempt_id)
+        _end(attempt, outcome, now=now)
+        if isinstance(outcome, Report):
+            heeding.merge_all(
+                orders,
+                outcome,
+                account=order.account,
+                heard=Heard.ANSWER,
+                evidence=f"attempt:{attempt.id}",
+                now=now,
+            )
+        if claim.kind is AttemptKind.CANCEL:
+            _settle_cancel(order, attempt, now=now)
+        elif isinstance(outcome, BrokerError):
+            _settle_submission(order, attempt, outcome, now=now)
+    if isinstance(outcome, AuthRefused):
+        _halt_for_auth(order.account_id, str(outcome), now=now)
+    return order
+
+
+def _end(attempt: Attempt, outcome: Report | BrokerError, *, now: datetime) -> None:
+    call: Call | None = outcome.call
+    if call is not None:
+        attempt.method, attempt.url = call.method, call.url
+        attempt.request_body, attempt.started_at = call.request_body, call.started_at
+        attempt.took_ms, attempt.answer_status = call.took_ms, call.status
+        attempt.answer_body, attempt.failure = call.answer_body, call.failure
+    if attempt.state in {AttemptState.SENDING, AttemptState.UNKNOWN}:
+        proposed = _state(outcome)
+        # After a lapse the sender may still prove that nothing left; UNKNOWN stays UNKNOWN,
+        # because others may have acted on it.
+        late = attempt.state == AttemptState.UNKNOWN and proposed is AttemptState.NOT_SENT
+        if not late:
+            attempt.state = proposed
+    attempt.note = str(outcome) if isinstance(outcome, BrokerError) else "The broker took it."
+    attempt.ended_at = now
+    attempt.save()
+
+
+def _state(outcome: Report | BrokerError) -> AttemptState:
+    if isinstance(outcome, Report):
+        return AttemptState.ACCEPTED
+    return next(state for kind, state in STATE_OF if isinstance(outcome, kind))
+
+
+def _settle_submission(
+    order: Order, attempt: Attempt, outcome: BrokerError, *, now: datetime
+) -> None:
+    if order.submission not in IN_FLIGHT:
+        return  # others have proved more meanwhile
+    before = projection(order)
+    match attempt.state:
+        case AttemptState.NOT_SENT:
+            order.submission = Submission.READY
+            order.look_at = now + timing.backoff(attempt.number)
+            action = "order.not_sent"
+        case AttemptState.REFUSED:
+            order.submission = Submission.REFUSED
+            order.submission_code = outcome.code if isinstance(outcome, Refused) else ""
+            # A refusal is verified by one look, once the broker has had time to show the order.
+            order.look_at = now + registry.passport(order.account.broker).doubt.first_grace
+            action = "order.refused"
+        case _:
+            order.submission = Submission.UNKNOWN
+            immediately = isinstance(outcome, DuplicateId)
+            order.look_at = now if immediately else now + timing.LADDER[0]
+            order.looks = 0
+            action = "order.in_doubt"
+    order.submission_reason = str(outcome)
+    change(
+        order,
+        before,
+        action=action,
+        actor=SENDER,
+        now=now,
+        reason=str(outcome),
+        evidence=[f"attempt:{attempt.id}"],
+    )
+
+
+def _settle_cancel(order: Order, attempt: Attempt, *, now: datetime) -> None:
+    if order.has_ended:
+        return
+    before = projection(order)
+    match attempt.state:
+        case AttemptState.ACCEPTED:
+            # Taken is not carried out: it stays pending until the broker says so.
+            order.cancel_at, action = now + timing.CANCEL_AGAIN, "order.cancel_taken"
+        case AttemptState.REFUSED:
+            order.cancel_at, order.cancel_requested_at = None, None
+            order.cancel_refused = attempt.note
+            action = "order.cancel_refused"
+        case _:
+            # A cancel only ever lessens risk, and asking twice does what asking once does.
+            order.cancel_at = now + timing.backoff(attempt.number)
+            action = "order.cancel_unanswered"
+    order.look_at = now if attempt.state == AttemptState.REFUSED else now + timing.PENDING_POLL
+    change(
+        order,
+        before,
+        action=action,
+        actor=SENDER,
+        now=now,
+        reason=attempt.note,
+        evidence=[f"attempt:{attempt.id}"],
+    )
+
+
+def _halt_for_auth(account_id: UUID, why: str, *, now: datetime) -> None:
+    """Stop sending for an account whose credentials the broker refuses."""
+    reason = f"The broker refused our credentials: {why}"
+    with transaction.atomic():
+        halted = Account.objects.filter(id=account_id, halted_at__isnull=True).update(
+            halted_at=now, halt_reason=reason
+        )
+        if halted:
+            sequence = auditing.write(
+                account_id, action="account.halted", actor=SENDER, now=now, reason=reason
+            )
+            announcing.announce(account_id, None, sequence=sequence)

@@ -1,0 +1,141 @@
+"""Records what the desk itself concludes or people ask: cancels, lapsed leases, lost time, doubt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from uuid import UUID
+
+from django.db import transaction
+
+from orders import timing
+from orders.actors import Actor, component
+from orders.errors import NotCancelable
+from orders.models import Inquiry, Order
+from orders.recording.changing import change, lock, projection, reschedule
+from orders.states import UNSENT, AttemptKind, AttemptState, Submission
+
+SWEEP = component("sweep")
+
+
+@transaction.atomic
+def ask_cancel(order_id: UUID, *, actor: Actor, now: datetime) -> Order:
+    """Record that an order is to be cancelled.
+
+    Before it left it is withdrawn at once; in doubt, it will be cancelled on
+    sight. Asking again is harmless. Raises NotCancelable if it has ended.
+    """
+    order = lock(order_id)
+    if order.has_ended:
+        raise NotCancelable(f"The order has ended: {order.status or order.submission}.")
+    if order.cancel_requested_at is not None:
+        return order
+    before = projection(order)
+    if order.submission in UNSENT:
+        order.submission = Submission.WITHDRAWN
+        order.submission_reason = "Cancelled before it left this desk."
+        order.look_at = None
+        change(order, before, action="order.withdrawn", actor=actor, now=now)
+        return order
+    order.cancel_requested_at, order.cancel_refused = now, ""
+    if order.submission == Submission.ACCEPTED:
+        order.cancel_at = now
+        order.look_at = now + timing.PENDING_POLL
+    change(order, before, action="order.cancel_asked", actor=actor, now=now)
+    return order
+
+
+@transaction.atomic
+def expire(order_id: UUID, *, now: datetime) -> bool:
+    """End an order that waited here past its submit_by. Returns whether it did."""
+    order = lock(order_id)
+    if order.submission not in UNSENT or now < order.submit_by:
+        return False
+    before = projection(order)
+    order.submission = Submission.EXPIRED_UNSENT
+    order.submission_reason = "It was not sent in time, and never left this desk."
+    order.look_at = None
+    change(order, before, action="order.expired_unsent", actor=SWEEP, now=now)
+    return True
+
+
+@transaction.atomic
+def lapse(order_id: UUID, *, now: datetime) -> bool:
+    """Take senders whose lease has passed for dead: what they armed may have been sent.
+
+    Returns whether the order is now in doubt because of it.
+    """
+    order = lock(order_id)
+    lapsed = order.attempts.select_for_update().filter(
+        state=AttemptState.SENDING, lease_until__lte=now
+    )
+    note = "Whoever was sending it stopped without a word."
+    for attempt in lapsed:
+        attempt.state, attempt.ended_at, attempt.note = AttemptState.UNKNOWN, now, note
+        attempt.save(update_fields=["state", "ended_at", "note"])
+        if attempt.kind == AttemptKind.CANCEL and order.cancel_at is not None:
+            order.cancel_at = now
+            reschedule(order)
+    still_sending = order.attempts.exclude(kind=AttemptKind.CANCEL).filter(
+        state=AttemptState.SENDING
+    )
+    if order.submission != Submission.SENDING or still_sending.exists():
+        return False
+    before = projection(order)
+    order.submission = Submission.UNKNOWN
+    order.submission_reason = note
+    order.look_at, order.looks = now, 0
+    change(order, before, action="order.in_doubt", actor=SWEEP, now=now, reason=note)
+    return True
+
+
+@transaction.atomic
+def conclude_absent(order_id: UUID, *, why: str, inquiries: Iterable[int], now: datetime) -> bool:
+    """Close an order in doubt as never having arrived. Returns False if it moved on meanwhile.
+
+    Only for the documented absence case (`orders.reconciling`).
+    """
+    order = lock(order_id)
+    if order.submission != Submission.UNKNOWN:
+        return False
+    before = projection(order)
+    order.attempts.exclude(kind=AttemptKind.CANCEL).filter(state=AttemptState.UNKNOWN).update(
+        state=AttemptState.ABSENT
+    )
+    order.submission = Submission.ABSENT
+    order.submission_reason = why
+    order.look_at = order.cancel_at = None
+    change(
+        order,
+        before,
+        action="order.absent",
+        actor=SWEEP,
+        now=now,
+        reason=why,
+        evidence=[f"inquiry:{id}" for id in inquiries],
+    )
+    return True
+
+
+@transaction.atomic
+def escalate(order_id: UUID, *, now: datetime) -> bool:
+    """Mark an order as in doubt for too long. It is still looked for."""
+    order = lock(order_id)
+    if order.submission != Submission.UNKNOWN or order.escalated_at is not None:
+        return False
+    before = projection(order)
+    order.escalated_at = now
+    change(order, before, action="order.escalated", actor=SWEEP, now=now)
+    return True
+
+
+@transaction.atomic
+def note_look(
+    order_id: UUID, inquiries: list[Inquiry], *, look_at: datetime | None, now: datetime
+) -> None:
+    """Keep what was asked about an order and answered, and when to look next: None for never."""
+    Inquiry.objects.bulk_create(inquiries)
+    order = lock(order_id)
+    order.looks += 1
+    order.look_at = look_at
+    reschedule(order)

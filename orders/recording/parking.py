@@ -1,0 +1,108 @@
+"""Keeps facts about orders we do not know yet, until one of ours learns that broker id."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import asdict
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from brokers.messages import Fill, Snapshot
+from brokers.vocabulary import ExecutionKind, OrderType, Side, Status, TimeInForce
+from django.db import connection
+
+from orders.models import Order, ParkedFact
+from orders.money import plain
+
+READ = {
+    "quantity": Decimal,
+    "cumulative": Decimal,
+    "price": Decimal,
+    "average_price": Decimal,
+    "limit_price": Decimal,
+    "stop_price": Decimal,
+    "side": Side,
+    "status": Status,
+    "order_type": OrderType,
+    "time_in_force": TimeInForce,
+    "kind": ExecutionKind,
+    "trade_date": date.fromisoformat,
+    "executed_at": datetime.fromisoformat,
+}
+
+
+def guard(account_id: UUID, broker_order_ids: Iterable[str]) -> None:
+    """Let only one transaction at a time park facts for, or teach, these broker ids.
+
+    Otherwise a fact could be parked just as its order stops looking for it.
+    """
+    with connection.cursor() as cursor:
+        for name in sorted({f"{account_id}:{broker_id}" for broker_id in broker_order_ids}):
+            cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
+
+
+def park(
+    account_id: UUID,
+    facts: Iterable[Snapshot | Fill],
+    *,
+    heard: str,
+    evidence: str,
+    now: datetime,
+) -> None:
+    """Keep facts that match no order. One told twice is kept once."""
+    ParkedFact.objects.bulk_create(
+        [
+            ParkedFact(
+                account_id=account_id,
+                broker_order_id=fact.broker_order_id,
+                kind=type(fact).__name__.lower(),
+                said=(said := _write(fact)),
+                digest=hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest(),
+                heard=heard,
+                heard_at=now,
+                evidence=evidence,
+            )
+            for fact in facts
+        ],
+        ignore_conflicts=True,
+    )
+
+
+def take(order: Order) -> list[ParkedFact]:
+    """Return the facts waiting for an order's broker id, and mark them as taken by it."""
+    waiting = list(
+        ParkedFact.objects.filter(
+            account_id=order.account_id,
+            broker_order_id=order.broker_order_id,
+            taken_by__isnull=True,
+        ).order_by("id")
+    )
+    ParkedFact.objects.filter(id__in=[fact.id for fact in waiting]).update(taken_by=order)
+    return waiting
+
+
+def read(parked: ParkedFact) -> Snapshot | Fill:
+    """Return a parked fact as the broker's message."""
+    said = {
+        name: READ[name](value) if name in READ and value is not None else value
+        for name, value in parked.said.items()
+    }
+    return Snapshot(**said) if parked.kind == "snapshot" else Fill(**said)
+
+
+def _write(fact: Snapshot | Fill) -> dict[str, Any]:
+    return {name: _plain(value) for name, value in asdict(fact).items()}
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case Decimal():
+            return plain(value)
+        case date():
+            return value.isoformat()
+        case _:
+            return value

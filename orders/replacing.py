@@ -1,0 +1,108 @@
+"""Replaces working orders: a new order, sent as a replace of the old one."""
+
+from __future__ import annotations
+
+from dataclasses import replace as with_changes
+from datetime import datetime
+from decimal import Decimal
+
+from brokers.messages import Ticket
+from django.db import IntegrityError, transaction
+
+from orders import placing
+from orders.actors import Actor
+from orders.errors import BadTicket, NotReplaceable, OrderIdTaken
+from orders.models import Order
+from orders.recording.changing import lock
+from orders.states import OPEN_MUTATION
+
+
+def replace(
+    order: Order,
+    *,
+    client_order_id: str,
+    quantity: Decimal | None = None,
+    limit_price: Decimal | None = None,
+    stop_price: Decimal | None = None,
+    source: str,
+    actor: Actor,
+    now: datetime,
+) -> tuple[Order, bool]:
+    """Record the order that is to take a working order's place. Returns it, and whether it is new.
+
+    `quantity` is the new total: only what has not filled yet goes to the
+    broker, and the replace is blocked if more fills before it leaves. What is
+    None stays as it is. The client order id makes this repeatable. Raises
+    BadTicket, AccountClosed, OrderIdTaken or NotReplaceable.
+    """
+    placing.check_id(client_order_id)
+    try:
+        with transaction.atomic(durable=True):
+            old = lock(order.id)
+            return _replace(
+                old,
+                _proposal(old, client_order_id, quantity, limit_price, stop_price),
+                source=source,
+                actor=actor,
+                now=now,
+            )
+    except IntegrityError as error:
+        raise NotReplaceable("Another change of this order is still open.") from error
+
+
+def _proposal(
+    old: Order,
+    client_order_id: str,
+    quantity: Decimal | None,
+    limit_price: Decimal | None,
+    stop_price: Decimal | None,
+) -> Ticket:
+    total = old.quantity if quantity is None else quantity
+    return with_changes(
+        old.ticket(),
+        wire_id=client_order_id,
+        quantity=total,
+        limit_price=old.limit_price if limit_price is None else limit_price,
+        stop_price=old.stop_price if stop_price is None else stop_price,
+    )
+
+
+def _replace(
+    old: Order, proposal: Ticket, *, source: str, actor: Actor, now: datetime
+) -> tuple[Order, bool]:
+    earlier = Order.objects.filter(
+        account_id=old.account_id, client_order_id=proposal.wire_id
+    ).first()
+    if earlier is not None:
+        return _repeated(earlier, old, proposal)
+    placing.check(old.account, proposal)
+    if not old.is_replaceable:
+        raise NotReplaceable("Only an order that works at the broker can be replaced.")
+    if old.replacements.filter(submission__in=OPEN_MUTATION).exists():
+        raise NotReplaceable("Another change of this order is still open.")
+    if proposal == with_changes(old.ticket(), wire_id=proposal.wire_id):
+        raise BadTicket("Nothing would change.")
+    if proposal.quantity <= old.filled_quantity:
+        raise BadTicket(
+            f"{old.filled_quantity.normalize():f} have filled already: ask for more than that,"
+            " or cancel the rest.",
+            field="quantity",
+        )
+    to_work = with_changes(proposal, quantity=proposal.quantity - old.filled_quantity)
+    placing.check(old.account, to_work)
+    return (
+        placing.create(
+            old.account, to_work, source=source, actor=actor, now=now, replaces=old
+        ),
+        True,
+    )
+
+
+def _repeated(earlier: Order, old: Order, proposal: Ticket) -> tuple[Order, bool]:
+    if earlier.replaces_id == old.id:
+        sized = proposal.quantity - (earlier.replaces_filled or Decimal(0))
+        if earlier.ticket() == with_changes(proposal, quantity=sized):
+            return earlier, False
+    raise OrderIdTaken(
+        "This client order id already belongs to another order.", field="client_order_id"
+    )

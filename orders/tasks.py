@@ -1,0 +1,70 @@
+"""Doors from Celery into the desk. Each turns an id into one call.
+
+Celery only rings the bell: what there is to do stands in the database, and the
+sweep finds what a lost message left undone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from uuid import UUID
+
+import structlog
+from celery import shared_task
+from django.db import connections
+
+from orders import attending, sending, timing
+from orders.ringing import ring
+
+log = structlog.get_logger(__name__)
+
+
+@shared_task
+def send_order(order_id: str) -> None:
+    sending.send(UUID(order_id))
+
+
+@shared_task
+def send_cancel(order_id: str) -> None:
+    attending.cancel(UUID(order_id), now=timing.database_now())
+
+
+@shared_task
+def look(order_id: str) -> None:
+    attending.look(UUID(order_id), now=timing.database_now())
+
+
+@shared_task
+def sweep(*, directly: bool = False) -> None:
+    """Attend to every order that is due. Beat calls this every second.
+
+    `directly` does the work in this process: when there is no queue to hand it
+    to, or nobody who empties it.
+    """
+    for order in attending.due(now=timing.database_now()):
+        if order.cancel:
+            _hand_out(send_cancel, order.order_id, directly=directly)
+        if order.look:
+            _hand_out(look, order.order_id, directly=directly)
+
+
+def _hand_out(task: Callable[[str], None], order_id: UUID, *, directly: bool) -> None:
+    if directly or not ring(task, str(order_id)):
+        _own_hands().submit(_do, task, str(order_id))
+
+
+def _do(task: Callable[[str], None], order_id: str) -> None:
+    try:
+        task(order_id)
+    except Exception:
+        log.exception("attending_failed", order=order_id)
+    finally:
+        connections.close_all()
+
+
+@cache
+def _own_hands() -> ThreadPoolExecutor:
+    # A hanging broker holds a thread for 25 seconds; the other orders should not wait for it.
+    return ThreadPoolExecutor(max_workers=8, thread_name_prefix="attending")

@@ -1,0 +1,47 @@
+"""How long the desk waits, and why. Due times are kept in PostgreSQL, on its clock."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from django.db import connection
+
+LEASE = timedelta(seconds=60)  # 25 s to send, 30 s to record, 5 s to spare
+CLAIM_GOOD_FOR = 1.0  # seconds from claim to first byte: a machine that slept must not send
+RECORD_WITHIN = 30.0  # seconds of trying to record an answer; then reconciling will find it
+HANDED_OUT = timedelta(seconds=5)  # a look handed to a worker and lost is due again after this
+DOORBELL = timedelta(seconds=1)  # a rung doorbell's chance, before the sweep takes over
+WORKING_POLL = timedelta(seconds=15)  # push is a courtesy; this is the guarantee
+PENDING_POLL = timedelta(seconds=3)  # while a cancel, a replace or a missing fill is open
+CANCEL_AGAIN = timedelta(seconds=30)  # a cancel taken and not carried out is asked for again
+
+# When to look for an order in doubt, counted from when doubt began.
+LADDER = tuple(timedelta(seconds=s) for s in (1, 2, 4, 8, 15, 30, 60))
+EACH_MINUTE_FOR = timedelta(hours=1)
+EACH_QUARTER_FOR = timedelta(hours=24)
+
+
+def database_now() -> datetime:
+    """Return the database's clock, the only one that several machines agree on."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        moment: datetime = cursor.fetchone()[0]
+    return moment.astimezone(UTC)
+
+
+def next_look(began: datetime, *, now: datetime) -> datetime:
+    """Return when to look next for an order in doubt since `began`. It never ends by itself."""
+    age = now - began
+    for step in LADDER:
+        if age < step:
+            return began + step
+    if age < EACH_MINUTE_FOR:
+        return now + timedelta(minutes=1)
+    if age < EACH_QUARTER_FOR:
+        return now + timedelta(minutes=15)
+    return now + timedelta(days=1)
+
+
+def backoff(tries: int) -> timedelta:
+    """Return how long to wait after a number of failures: 1, 2, 4 … at most 30 seconds."""
+    return timedelta(seconds=min(2 ** max(tries - 1, 0), 30))

@@ -1,0 +1,1 @@
+"""What brokers send us: trusted, kept, and then understood."""
