@@ -1,11 +1,39 @@
-"""The Celery entry point: `celery -A config worker`, `celery -A config beat`."""
+"""The Celery entry point: `celery --app config worker`, `celery --app config beat`."""
 
 import os
+from pathlib import Path
 
 from celery import Celery
+from celery.signals import beat_init, setup_logging, task_postrun, task_prerun, worker_ready
+from structlog.contextvars import bind_contextvars, clear_contextvars
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 app = Celery("desk")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+@setup_logging.connect
+def keep_our_logging(**_: object) -> None:
+    """Leave logging as the settings have it: Celery sets up its own unless somebody listens here."""
+
+
+@task_prerun.connect
+def name_the_task(task_id: str, **_: object) -> None:
+    """Put the task's id on every line of log that it causes."""
+    clear_contextvars()  # a worker's threads are used again
+    bind_contextvars(task_id=task_id)
+
+
+@task_postrun.connect
+def forget_the_task(**_: object) -> None:
+    clear_contextvars()
+
+
+@worker_ready.connect
+@beat_init.connect
+def say_ready(**_: object) -> None:
+    """Tell the supervisor, which names a file for the purpose, that we are at work."""
+    if path := os.environ.get("DESK_READY_FILE"):
+        Path(path).touch()

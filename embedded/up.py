@@ -1,0 +1,67 @@
+"""`./desk up`: the whole desk on one machine, until Ctrl-C.
+
+Run as `python -m embedded.up --port 8000 --data .desk` by the launcher, which has installed what
+it needs.
+"""
+
+import argparse
+import asyncio
+import os
+import sys
+import time
+from pathlib import Path
+
+from embedded.environment import desk_environment, require_free, write_variables
+from embedded.lineup import CHECKOUT, embedded_servers, manage, programs
+from embedded.occupying import only_desk_in
+from embedded.places import Unusable
+from embedded.supervisor import Supervisor
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the desk; return the launcher's exit status."""
+    parser = argparse.ArgumentParser(prog="desk up")
+    parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--data", type=Path, default=Path(".desk"))
+    options = parser.parse_args(arguments)
+    try:
+        data = options.data.resolve()
+        os.chdir(CHECKOUT)
+        with only_desk_in(data):
+            require_free(options.port)
+            return asyncio.run(run(data, port=options.port))
+    except Unusable as reason:
+        print(f"desk: {reason}", file=sys.stderr)
+        return 1
+
+
+async def run(data: Path, *, port: int) -> int:
+    """Start everything in order, wait for the end, stop everything in order."""
+    began = time.monotonic()
+    environment = desk_environment(data, port=port, given=os.environ)
+    remembered = data / "desk.env"
+    supervisor = Supervisor()
+    supervisor.heed_signals()
+    try:
+        await supervisor.start(*embedded_servers(data, environment))
+        write_variables(remembered, environment)
+        migrated = await supervisor.run_once(manage("migrate", environment, "--verbosity=0"))
+        if not migrated and not supervisor.stopping.is_set():
+            raise Unusable("The database could not be brought up to date; why is said above.")
+        if not supervisor.stopping.is_set():
+            await supervisor.start(*programs(data, environment, port=port))
+        if not supervisor.stopping.is_set():
+            supervisor.say(f"ready after {time.monotonic() - began:.1f} s")
+            await supervisor.run_once(manage("welcome", environment))
+        await supervisor.stopping.wait()
+    except Unusable as reason:
+        supervisor.say(str(reason))
+        return 1
+    finally:
+        await supervisor.stop()
+        remembered.unlink(missing_ok=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
