@@ -16,7 +16,7 @@ app.autodiscover_tasks()
 
 @setup_logging.connect
 def keep_our_logging(**_: object) -> None:
-    """Leave logging as the settings have it: Celery sets up its own unless somebody listens here."""
+    """Leave logging as the settings have it: Celery sets up its own if nobody does."""
 
 
 @task_prerun.connect

@@ -1,7 +1,7 @@
 """Reads what the desk is told by environment variables, and refuses what it cannot run on."""
 
 import os
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
@@ -25,12 +25,12 @@ def listed(name: str, default: str = "") -> list[str]:
     return [item.strip() for item in os.environ.get(name, default).split(",") if item.strip()]
 
 
-def database(url: str) -> dict[str, object]:
+def database(url: str) -> dict[str, Any]:
     """Return Django's settings for any address that libpq takes, sockets and options included."""
     try:
-        parts: dict[str, object] = dict(conninfo_to_dict(url))
+        parts = dict(conninfo_to_dict(url))
     except ProgrammingError as error:
-        raise ImproperlyConfigured(f"DATABASE_URL is not an address of PostgreSQL: {error}") from error
+        raise ImproperlyConfigured(f"DATABASE_URL cannot be read: {error}") from error
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": parts.pop("dbname", ""),

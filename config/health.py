@@ -3,6 +3,6 @@
 from django.http import HttpRequest, HttpResponse
 
 
-async def alive(request: HttpRequest) -> HttpResponse:
+async def alive(_request: HttpRequest) -> HttpResponse:
     """Answer whoever decides whether to restart this process."""
     return HttpResponse("ok\n", content_type="text/plain")

@@ -1,7 +1,8 @@
 """What every answer carries, and the files that need no view.
 
-These are synchronous on purpose. Under ASGI, Django moves to a thread and back for every synchronous
-step inside an asynchronous chain; one synchronous step innermost keeps the whole chain in one thread.
+These are synchronous on purpose. Under ASGI, Django moves to a thread and back for every
+synchronous step of an asynchronous chain; one synchronous step innermost keeps the whole chain in
+one thread.
 """
 
 import re
@@ -50,7 +51,7 @@ def content_policy(get_response: Next) -> Next:
     return answer
 
 
-class StaticFiles(WhiteNoiseMiddleware):
+class StaticFiles(WhiteNoiseMiddleware):  # type: ignore[misc]
     """WhiteNoise, answering with the whole file: its own answer streams, which ASGI cannot do."""
 
     @staticmethod

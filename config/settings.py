@@ -105,7 +105,7 @@ if not TESTING:
     # Under ASGI a kept connection is never given back (CONN_MAX_AGE), a pooled one is. The size
     # covers a worker's threads and leaves PostgreSQL room for other processes. Checked on the way
     # out, so that a restart of PostgreSQL costs nobody an error.
-    DATABASES["default"]["OPTIONS"] |= {"pool": {"min_size": 1, "max_size": 20, "timeout": 5}}
+    DATABASES["default"]["OPTIONS"]["pool"] = {"min_size": 1, "max_size": 20, "timeout": 5}
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
@@ -130,7 +130,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "global_keyprefix": f"{DESK_PREFIX}:",
     "socket_connect_timeout": 0.5,
     "socket_timeout": 5,  # longer than the worker's blocking read of one second
-    "max_retries": 0,  # a publisher that cannot reach Redis says so at once: the sweep finds the work
+    "max_retries": 0,  # a publisher says at once that Redis is away: the sweep finds the work
     "interval_start": 0,
     "interval_step": 0,
     "interval_max": 0,
@@ -173,7 +173,8 @@ if not PRODUCTION:
     ALLOWED_HOSTS += ["127.0.0.1", "localhost", "[::1]"]
 CSRF_TRUSTED_ORIGINS = [DESK_URL]
 CONTENT_SECURITY_POLICY = (
-    "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
+    "default-src 'self'; object-src 'none'; "
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"

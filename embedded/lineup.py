@@ -30,6 +30,7 @@ def embedded_servers(data: Path, environment: dict[str, str]) -> Iterator[Progra
             ready=server_answers(postgres.answers),
             stop_signal=postgres.stop_signal,
             death_signal=postgres.stop_signal,
+            quiet=True,
         )
     if "REDIS_URL" not in environment:
         valkey = Valkey(data=data)
@@ -40,6 +41,7 @@ def embedded_servers(data: Path, environment: dict[str, str]) -> Iterator[Progra
             ready=server_answers(valkey.answers),
             stop_signal=valkey.stop_signal,
             death_signal=valkey.stop_signal,
+            quiet=True,
         )
 
 

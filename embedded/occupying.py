@@ -16,7 +16,7 @@ def only_desk_in(data: Path) -> Iterator[None]:
     Raises Unusable while another desk holds it.
     """
     private_folder(data)
-    with open(data / "desk.lock", "a+") as lock:
+    with (data / "desk.lock").open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -34,7 +34,7 @@ def only_desk_in(data: Path) -> Iterator[None]:
 def is_running(data: Path) -> bool:
     """Say whether a desk holds the directory."""
     try:
-        with open(data / "desk.lock") as lock:
+        with (data / "desk.lock").open() as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True

@@ -34,7 +34,7 @@ def first_executable(name: str, folders: Iterable[Path | None]) -> Path | None:
 
 
 def socket_folder(data: Path, *, longest_name: str) -> Path:
-    """Return a private folder for sockets: inside the data directory where its path is short enough.
+    """Return a private folder for sockets: in the data directory where its path is short enough.
 
     Below a long path it is a per-user folder under the temporary directory, named by the data
     directory so that several desks never meet.

@@ -1,4 +1,4 @@
-"""A PostgreSQL server of our own: found, initialised, and reachable only by its password and socket."""
+"""A PostgreSQL server of our own: found, initialised, reachable by socket and password alone."""
 
 import os
 import secrets
@@ -26,7 +26,9 @@ class Postgres:
 
     data: Path
     durable: bool = True  # False loses data with the power, and is only for tests
-    stop_signal: ClassVar[signal.Signals] = signal.SIGINT  # "fast": disconnects clients, writes everything, leaves
+    stop_signal: ClassVar[signal.Signals] = (
+        signal.SIGINT
+    )  # "fast": disconnects clients, writes everything, leaves
 
     @cached_property
     def binaries(self) -> Path:
@@ -59,7 +61,8 @@ class Postgres:
 
     def url(self, database: str = NAME) -> str:
         """Return the libpq URL of a database here, for its owner."""
-        return f"postgresql://{NAME}:{self.password}@/{database}?host={quote(str(self.sockets), safe='')}"
+        host = quote(str(self.sockets), safe="")
+        return f"postgresql://{NAME}:{self.password}@/{database}?host={host}"
 
     def prepare(self) -> None:
         """Create the cluster on first use. Safe to call before every start.
@@ -74,7 +77,7 @@ class Postgres:
             raise Unusable(
                 f"{self.cluster} was made by PostgreSQL {made_by}, and the binaries in "
                 f"{self.binaries} are {ours}. Start the old version (DESK_PG_BIN), run "
-                f"`pg_dump --format=custom`, move {self.cluster} away, start again, and `pg_restore`."
+                f"`pg_dump --format=custom`, move {self.cluster} away, start again, `pg_restore`."
             )
 
     def command(self) -> list[str]:

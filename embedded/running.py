@@ -37,14 +37,14 @@ def running(server: Server) -> Iterator[None]:
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
             start_new_session=True,
-            preexec_fn=die_with_parent(server.stop_signal),
+            preexec_fn=die_with_parent(server.stop_signal),  # noqa: PLW1509 - calls only the kernel
         )
         try:
             deadline = time.monotonic() + START_WITHIN
             while not server.answers():
                 if child.poll() is not None or time.monotonic() > deadline:
                     said.seek(0)
-                    raise Unusable(f"{child.args} did not start:\n{said.read()}")
+                    raise Unusable(f"{server.command()[0]} did not start:\n{said.read()}")
                 time.sleep(0.02)
             yield
         finally:

@@ -1,4 +1,4 @@
-"""How a child is started: in its own session, so that Ctrl-C reaches only us, and never to outlive us."""
+"""How a child is started: never to outlive us, and with no more rights than it needs."""
 
 import ctypes
 import os
@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 PR_SET_PDEATHSIG = 1
 NOBODY = 65534  # PostgreSQL refuses to run as root; this user exists everywhere and owns nothing
 
-_libc = ctypes.CDLL(None, use_errno=True)  # loaded here: nothing may be loaded between fork and exec
+_libc = ctypes.CDLL(None, use_errno=True)  # now: nothing may be loaded between fork and exec
 
 
 def die_with_parent(with_signal: signal.Signals) -> Callable[[], None]:

@@ -8,6 +8,7 @@ import asyncio
 import os
 import signal
 import sys
+from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -28,6 +29,7 @@ class Child:
     def __init__(self, program: Program, process: asyncio.subprocess.Process) -> None:
         self.program = program
         self.process = process
+        self.last_words: deque[str] = deque(maxlen=20)
         self.started_at = asyncio.get_running_loop().time()
 
     @property
@@ -112,27 +114,35 @@ class Supervisor:
             start_new_session=True,
             preexec_fn=die_with_parent(program.death_signal),
         )
-        pump = asyncio.create_task(self._pump(program.name, process))
+        child = Child(program, process)
+        pump = asyncio.create_task(self._pump(child))
         self._pumps.add(pump)
         pump.add_done_callback(self._pumps.discard)
-        return Child(program, process)
+        return child
 
-    async def _pump(self, name: str, process: asyncio.subprocess.Process) -> None:
-        assert process.stdout is not None
-        while True:
+    async def _pump(self, child: Child) -> None:
+        said = child.process.stdout
+        while said is not None:
             try:
-                line = await process.stdout.readline()
-            except ValueError:  # a line longer than the buffer: that much of it is gone
-                self.say("(a line too long to show)", name=name)
-                continue
+                line = (await said.readline()).decode(errors="replace")
+            except ValueError:
+                line = "(a line too long to show)\n"
             if not line:
                 return
-            self.say(line.decode(errors="replace").rstrip(), name=name)
+            if child.program.quiet:
+                child.last_words.append(line.rstrip())
+            else:
+                self.say(line.rstrip(), name=child.program.name)
+
+    def _say_last_words(self, child: Child) -> None:
+        for line in child.last_words:
+            self.say(line, name=child.program.name)
 
     async def _becomes_ready(self, program: Program) -> None:
         child = self.children[program.name]
         while not self.stopping.is_set():
             if child.ended:
+                self._say_last_words(child)
                 raise Unusable(f"{program.name} {_how_it_ended(child)} before it was ready.")
             if await program.ready():
                 return
@@ -150,6 +160,7 @@ class Supervisor:
                 crashes = 0
             pause = AGAIN_AFTER[min(crashes, len(AGAIN_AFTER) - 1)]
             crashes += 1
+            self._say_last_words(child)
             self.say(f"{program.name} {_how_it_ended(child)}; starting it again in {pause} s")
             with suppress(TimeoutError):
                 await asyncio.wait_for(self.stopping.wait(), pause)

@@ -43,7 +43,8 @@ async def run(data: Path, *, port: int) -> int:
     supervisor = Supervisor()
     supervisor.heed_signals()
     try:
-        await supervisor.start(*embedded_servers(data, environment))
+        for server in embedded_servers(data, environment):
+            await supervisor.start(server)  # one by one, so that they stop one by one
         write_variables(remembered, environment)
         migrated = await supervisor.run_once(manage("migrate", environment, "--verbosity=0"))
         if not migrated and not supervisor.stopping.is_set():
