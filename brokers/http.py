@@ -20,6 +20,7 @@ import httpx
 
 from brokers.errors import NotSent, OutcomeUnknown
 from brokers.messages import Call
+from brokers.parsing import parse_json
 
 CONNECT, WRITE, READ, IN_ALL = 5, 5, 20, 25  # seconds
 LARGEST_ANSWER = 2 * 1024 * 1024  # bytes; a broker that sends more is not answering us
@@ -40,7 +41,7 @@ class Answer:
 
     def json(self) -> Any:
         """Return the body as JSON, numbers as Decimal. Raises ValueError."""
-        return json.loads(self.text, parse_float=Decimal, parse_constant=_no_constant)
+        return parse_json(self.text)
 
 
 def call(
@@ -145,7 +146,3 @@ def _plain(value: object) -> str:
     if isinstance(value, Decimal):
         return f"{value:f}"
     raise TypeError(f"{type(value).__name__} does not travel as JSON")
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")

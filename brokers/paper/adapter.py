@@ -1,0 +1,232 @@
+"""An account at the paper exchange, spoken to over HTTP like any other broker's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any, ClassVar, TypeVar
+from urllib.parse import quote as quoted
+
+from brokers import http, signatures
+from brokers.adapter import BrokerAdapter
+from brokers.classifying import Problem, Verdict, classify, is_absence, raise_for
+from brokers.errors import Conflict, OutcomeUnknown, Unreadable
+from brokers.http import Answer
+from brokers.messages import (
+    Balance,
+    Bar,
+    Delivery,
+    Fill,
+    Holding,
+    Instrument,
+    Quote,
+    Report,
+    Snapshot,
+    Ticket,
+)
+from brokers.paper import translation
+from brokers.paper.translation import REFUSALS
+from brokers.parsing import MISSHAPEN, parse_json
+from brokers.passport import Doubt, Passport
+from brokers.vocabulary import OrderType, TimeInForce
+
+PAGE = "500"
+MOST_PAGES = 10_000  # a list that goes on for longer is going round in circles
+
+Told = TypeVar("Told")
+
+PASSPORT = Passport(
+    broker="paper",
+    title="Paper exchange",
+    order_types=frozenset(OrderType),
+    times_in_force=frozenset(TimeInForce),
+    quantity_decimals=9,
+    market_tifs=frozenset(TimeInForce),
+    wire_id_pattern=r"[A-Za-z0-9._:-]+",
+    wire_id_length=64,
+    duplicate_id_answer="409 duplicate_client_order_id, or as the account is set",
+    replace_makes_new_order=True,
+    pushes="webhooks signed by Standard Webhooks: one per change of an order",
+    doubt=Doubt(
+        first_grace=timedelta(seconds=1),
+        second_grace=timedelta(seconds=5),
+        escalate_after=timedelta(seconds=10),
+        absence_is_definitive=True,
+    ),
+    tested_on=date(2026, 11, 21),
+    source="tests/brokers, against the exchange itself",
+)
+
+
+class PaperAdapter(BrokerAdapter):
+    """One account at the paper exchange."""
+
+    passport: ClassVar[Passport] = PASSPORT
+
+    def __init__(self, *, base_url: str, key: str, secret: str) -> None:
+        self._base_url = base_url.rstrip("/")
+        self._headers = {"X-Paper-Key": key, "X-Paper-Secret": secret}
+
+    def submit(self, ticket: Ticket) -> Report:
+        return self._write("POST", "/v1/orders", translation.order_json(ticket), echoes=ticket)
+
+    def replace(self, broker_order_id: str, ticket: Ticket, *, filled: Decimal) -> Report:
+        body = {**translation.order_json(ticket), "filled_quantity": filled}
+        return self._write("POST", f"{_order(broker_order_id)}/replace", body, echoes=ticket)
+
+    def cancel(self, broker_order_id: str) -> Report:
+        return self._write("DELETE", _order(broker_order_id))
+
+    def find(self, wire_id: str) -> Report | None:
+        answer = self._get("/v1/orders", {"client_order_id": wire_id})
+        found = self._read(answer, _orders)
+        if any(snapshot.wire_id != wire_id for snapshot in found):
+            raise OutcomeUnknown("The list is not of the order we asked for.", call=answer.call)
+        if not found:
+            return None
+        fills = tuple(fill for order in found for fill in self._fills(order.broker_order_id))
+        return Report(snapshots=found, fills=fills, call=answer.call)
+
+    def read(self, broker_order_id: str) -> Report | None:
+        answer = self._get(_order(broker_order_id))
+        if _is_absent(answer):
+            return None
+        snapshot = self._read(answer, translation.snapshot)
+        if snapshot.broker_order_id != broker_order_id:
+            raise OutcomeUnknown("The answer is about another order.", call=answer.call)
+        fills = tuple(self._fills(broker_order_id))
+        return Report(snapshots=(snapshot,), fills=fills, call=answer.call)
+
+    def orders_since(self, since: datetime) -> Iterator[Report]:
+        for snapshots, answer in self._pages("/v1/orders", _orders, since=since):
+            yield Report(snapshots=snapshots, call=answer.call)
+
+    def executions_since(self, since: datetime) -> Iterator[Report]:
+        for fills, answer in self._pages("/v1/executions", _executions, since=since):
+            yield Report(fills=fills, call=answer.call)
+
+    def holdings(self) -> tuple[Holding, ...]:
+        answer = self._get("/v1/positions")
+        return self._read(answer, lambda told: _each(translation.holding, told["positions"]))
+
+    def balance(self) -> Balance:
+        return self._read(self._get("/v1/account"), translation.balance)
+
+    def instruments(self) -> tuple[Instrument, ...]:
+        answer = self._get("/v1/instruments")
+        return self._read(answer, lambda told: _each(translation.instrument, told["instruments"]))
+
+    def quote(self, symbol: str) -> Quote | None:
+        answer = self._get(f"/v1/quotes/{quoted(symbol, safe='')}")
+        return None if _is_absent(answer) else self._read(answer, translation.quote)
+
+    def bars(self, symbol: str, *, seconds: int, count: int) -> tuple[Bar, ...]:
+        answer = self._get(
+            f"/v1/bars/{quoted(symbol, safe='')}", {"seconds": str(seconds), "count": str(count)}
+        )
+        return self._read(answer, lambda told: _each(translation.bar, told["bars"]))
+
+    @staticmethod
+    def verify_webhook(
+        secrets: tuple[str, ...], headers: Mapping[str, str], body: bytes, *, now: datetime
+    ) -> str:
+        return signatures.verify(secrets, headers, body, now=now)
+
+    @staticmethod
+    def read_webhook(body: bytes) -> Delivery:
+        try:
+            return translation.delivery(parse_json(body))
+        except MISSHAPEN as error:
+            raise Unreadable(repr(error)) from error
+
+    def _write(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        echoes: Ticket | None = None,
+    ) -> Report:
+        answer = http.call(method, self._base_url + path, headers=self._headers, body=body)
+        snapshot = self._read(answer, translation.snapshot)
+        if echoes is not None and (
+            (snapshot.wire_id, snapshot.symbol, snapshot.side, snapshot.quantity)
+            != (echoes.wire_id, echoes.symbol, echoes.side, echoes.quantity)
+        ):
+            raise Conflict("The exchange answered with another order.", call=answer.call)
+        return Report(snapshots=(snapshot,), call=answer.call)
+
+    def _get(self, path: str, params: Mapping[str, str] | None = None) -> Answer:
+        return http.call("GET", self._base_url + path, headers=self._headers, params=params)
+
+    def _read(self, answer: Answer, translate: Callable[[Any], Told]) -> Told:
+        """Return what an answer says, or raise what it proves."""
+        problem = _problem(answer)
+        verdict = classify(answer.status, problem, REFUSALS)
+        if verdict is not Verdict.ANSWERED:
+            raise_for(verdict, problem, call=answer.call)
+        try:
+            return translate(answer.json())
+        except MISSHAPEN as error:
+            raise OutcomeUnknown(f"Unreadable answer: {error!r}", call=answer.call) from error
+
+    def _fills(self, broker_order_id: str) -> Iterator[Fill]:
+        for fills, _ in self._pages(f"{_order(broker_order_id)}/executions", _executions):
+            yield from fills
+
+    def _pages(
+        self,
+        path: str,
+        translate: Callable[[Any], tuple[Told, ...]],
+        *,
+        since: datetime | None = None,
+    ) -> Iterator[tuple[tuple[Told, ...], Answer]]:
+        """Yield every page of a list. Raises OutcomeUnknown for one that has no end."""
+        params = {"limit": PAGE}
+        if since is not None:
+            params["since"] = since.astimezone(UTC).isoformat()
+        for _ in range(MOST_PAGES):
+            answer = self._get(path, params)
+            items, cursor = self._read(answer, lambda told: (translate(told), told["next_cursor"]))
+            yield items, answer
+            if cursor is None:
+                return
+            if str(cursor) == params.get("cursor"):
+                break
+            params["cursor"] = str(cursor)
+        raise OutcomeUnknown("The list has no end.", call=answer.call)
+
+
+def connect(credentials: Mapping[str, str], base_url: str) -> PaperAdapter:
+    """Return the adapter for an account's credentials: `key` and `secret`."""
+    return PaperAdapter(base_url=base_url, key=credentials["key"], secret=credentials["secret"])
+
+
+def _order(broker_order_id: str) -> str:
+    return f"/v1/orders/{quoted(broker_order_id, safe='')}"
+
+
+def _problem(answer: Answer) -> Problem | None:
+    try:
+        return translation.problem(answer.json())
+    except ValueError:
+        return None
+
+
+def _is_absent(answer: Answer) -> bool:
+    return is_absence(answer.status, _problem(answer), REFUSALS)
+
+
+def _orders(told: Any) -> tuple[Snapshot, ...]:
+    return _each(translation.snapshot, told["orders"])
+
+
+def _executions(told: Any) -> tuple[Fill, ...]:
+    return _each(translation.fill, told["executions"])
+
+
+def _each(translate: Callable[[Mapping[str, Any]], Told], told: Any) -> tuple[Told, ...]:
+    if not isinstance(told, list):
+        raise TypeError("not a list")
+    return tuple(translate(item) for item in told)

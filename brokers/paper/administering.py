@@ -1,0 +1,201 @@
+"""What an admin may ask: open accounts, set faults, move the market, and see the ledger."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from aiohttp import web
+
+from brokers.paper import reading
+from brokers.paper.accounts import Account, Duplicates
+from brokers.paper.amounts import parse_amount
+from brokers.paper.house import Answer, Ask, digest, door
+from brokers.paper.ledger import Ledger, Line
+from brokers.paper.refusals import Refusal
+
+PAGE, MOST_LINES = 1_000, 10_000
+MOST_STEPS = 10_000
+LINES = ("requests", "versions", "executions", "webhooks", "attempts")
+
+
+def routes() -> list[web.RouteDef]:
+    """Return the admin's routes."""
+    return [
+        web.post("/admin/accounts", door(open_account, admin=True)),
+        web.patch("/admin/accounts/{key}", door(change_account, admin=True)),
+        web.get("/admin/faults", door(read_faults, admin=True, recorded=False)),
+        web.put("/admin/faults", door(set_faults, admin=True)),
+        web.post("/admin/market", door(move_market, admin=True)),
+        web.post("/admin/step", door(step, admin=True)),
+        web.get("/admin/ledger/{table}", door(read_ledger, admin=True, recorded=False)),
+    ]
+
+
+def open_account(ask: Ask) -> Answer:
+    """Open an account: 201, or 200 if it is there with this secret."""
+    reading.check_fields(
+        ask.told, required=("key", "secret", "cash"), optional=("name", "shorting", "duplicates")
+    )
+    key = reading.read_text("key", ask.told["key"], longest=64)
+    secret = reading.read_text("secret", ask.told["secret"], longest=200)
+    existing = ask.house.exchange.books.accounts.get(key)
+    if existing is not None and existing.secret_digest != digest(secret):
+        raise Refusal("account_exists", "The key is in use with another secret.", field="key")
+    account = existing or Account(
+        key=key,
+        secret_digest=digest(secret),
+        name=reading.read_text("name", ask.told.get("name") or key, longest=100),
+        deposit=_amount(ask, "cash"),
+        shorting=_flag(ask, "shorting", default=True),
+        duplicates=_duplicates(ask, Duplicates.REJECT),
+    )
+    if existing is None:
+        ask.house.exchange.keep_account(account, now=ask.now)
+    return 200 if existing else 201, _account_json(account)
+
+
+def change_account(ask: Ask) -> Answer:
+    """Change how an account is treated."""
+    reading.check_fields(ask.told, required=(), optional=("shorting", "duplicates"))
+    account = _account(ask, ask.path["key"])
+    shorting = _flag(ask, "shorting", default=account.shorting)
+    account.duplicates = _duplicates(ask, account.duplicates)
+    account.shorting = shorting
+    ask.house.exchange.keep_account(account, now=ask.now)
+    return 200, _account_json(account)
+
+
+def read_faults(ask: Ask) -> Answer:
+    """Answer the table of faults, as set for one account."""
+    ask.only("account")
+    account = _account(ask, ask.query.get("account"))
+    return 200, {"account": account.key, "faults": ask.house.faults.json(account.key)}
+
+
+def set_faults(ask: Ask) -> Answer:
+    """Set one account's faults. Those not named are taken off."""
+    reading.check_fields(ask.told, required=("account", "faults"))
+    account = _account(ask, ask.told["account"])
+    if not isinstance(ask.told["faults"], dict):
+        raise Refusal("invalid_parameter", "faults must be an object.", field="faults")
+    faults = ask.house.faults
+    faults.set(account.key, ask.told["faults"])
+    ask.house.exchange.ledger.append(
+        "settings", faults.record(account.key), at=ask.now, account=account.key, name=account.key
+    )
+    return 200, {"account": account.key, "faults": faults.json(account.key)}
+
+
+def move_market(ask: Ask) -> Answer:
+    """Set a symbol's price and hold it there, let it go, open or close it; or stop the clock."""
+    reading.check_fields(
+        ask.told, required=(), optional=("symbol", "price", "size", "release", "open", "ticking")
+    )
+    exchange, market = ask.house.exchange, ask.house.exchange.market
+    ticking = _flag(ask, "ticking", default=ask.house.ticking)
+    if set(ask.told) - {"ticking"}:
+        reading.check_fields(
+            ask.told, required=("symbol",), optional=("price", "size", "release", "open", "ticking")
+        )
+        symbol = reading.read_text("symbol", ask.told["symbol"], longest=32)
+        listing = market.listing(symbol)
+        price = _amount(ask, "price") if "price" in ask.told else listing.last
+        size = _amount(ask, "size") if "size" in ask.told else None
+        release = _flag(ask, "release", default=False)
+        listing.opened = _flag(ask, "open", default=listing.opened)
+        if release:
+            market.release(symbol)
+        elif "price" in ask.told or "size" in ask.told:
+            market.set_price(symbol, price, size=size)
+        exchange.mark(now=ask.now)
+    ask.house.ticking = ticking
+    return 200, {"ticking": ticking, "instruments": list(market.instruments())}
+
+
+def step(ask: Ask) -> Answer:
+    """Move the market by hand, so many ticks, whether or not the clock runs."""
+    reading.check_fields(ask.told, required=(), optional=("count",))
+    count = ask.told.get("count", 1)
+    if type(count) is not int or not 1 <= count <= MOST_STEPS:
+        raise Refusal("invalid_parameter", f"count must be from 1 to {MOST_STEPS}.", field="count")
+    for _ in range(count):
+        ask.house.exchange.step(now=ask.now)
+    return 200, {"stepped": count}
+
+
+def read_ledger(ask: Ask) -> Answer:
+    """Answer lines of the ledger, from the disk: `orders` is each one's last, `versions` is all."""
+    ask.only("account", "after", "limit")
+    ledger: Ledger = ask.house.exchange.ledger
+    account = ask.query.get("account")
+    after = reading.read_count("after", ask.query.get("after"), default=0, most=10**9)
+    limit = reading.read_count("limit", ask.query.get("limit"), default=PAGE, most=MOST_LINES)
+    table = ask.path["table"]
+    if table == "orders":
+        lines = [
+            line
+            for line in ledger.latest("orders")
+            if line.body["sequence"] > after and account in (None, line.account)
+        ][:limit]
+        return 200, _lines_json(lines, limit, last=lines[-1].body["sequence"] if lines else 0)
+    if table not in LINES:
+        raise Refusal("not_found", "The ledger has no such page.")
+    name = "orders" if table == "versions" else table
+    lines = list(ledger.lines(name, account=account, after=after, limit=limit))
+    return 200, _lines_json(lines, limit, last=lines[-1].sequence if lines else 0)
+
+
+def _lines_json(lines: list[Line], limit: int, *, last: int) -> dict[str, object]:
+    return {
+        "lines": [
+            {
+                "line": line.sequence,
+                "at": line.at.isoformat(),
+                "account": line.account,
+                "name": line.name,
+                **line.body,
+            }
+            for line in lines
+        ],
+        "next_after": last if len(lines) == limit else None,
+    }
+
+
+def _account(ask: Ask, key: object) -> Account:
+    account = ask.house.exchange.books.accounts.get(key) if isinstance(key, str) else None
+    if account is None:
+        raise Refusal("not_found", "There is no such account.", field="account")
+    return account
+
+
+def _account_json(account: Account) -> dict[str, object]:
+    return {
+        "key": account.key,
+        "name": account.name,
+        "shorting": account.shorting,
+        "duplicates": account.duplicates.value,
+    }
+
+
+def _amount(ask: Ask, field: str) -> Decimal:
+    try:
+        return parse_amount(ask.told[field])
+    except ValueError as error:
+        raise Refusal("invalid_parameter", f"{field} {error}.", field=field) from error
+
+
+def _flag(ask: Ask, field: str, *, default: bool) -> bool:
+    value = ask.told.get(field, default)
+    if not isinstance(value, bool):
+        raise Refusal("invalid_parameter", f"{field} must be true or false.", field=field)
+    return value
+
+
+def _duplicates(ask: Ask, default: Duplicates) -> Duplicates:
+    try:
+        return Duplicates(ask.told.get("duplicates", default))
+    except ValueError as error:
+        known = ", ".join(Duplicates)
+        raise Refusal(
+            "invalid_parameter", f"duplicates must be one of {known}.", field="duplicates"
+        ) from error

@@ -1,0 +1,75 @@
+"""Whether the exchange takes an order. Everything it may object to is here, and nothing changes."""
+
+from __future__ import annotations
+
+from brokers.paper.accounts import Account, asked_price, opened_by
+from brokers.paper.amounts import EXACT, ZERO, write_amount
+from brokers.paper.books import Books
+from brokers.paper.market import Instrument, Market
+from brokers.paper.orders import Order, Terms
+from brokers.paper.refusals import Refusal
+from brokers.vocabulary import Side
+
+
+def judge(
+    account: Account, terms: Terms, *, books: Books, market: Market, replacing: Order | None = None
+) -> None:
+    """Raise Refusal for an order that can't be traded or paid for."""
+    listing = market.listing(terms.symbol)
+    if not listing.instrument.tradable:
+        raise Refusal("not_tradable", f"{terms.symbol} can't be traded.", field="symbol")
+    if not listing.opened:
+        raise Refusal("market_closed", f"The market for {terms.symbol} is closed.")
+    _judge_steps(terms, listing.instrument)
+    _judge_means(
+        account, terms, listing.instrument, books=books, market=market, replacing=replacing
+    )
+
+
+def _judge_steps(terms: Terms, instrument: Instrument) -> None:
+    if not instrument.fractionable and terms.quantity % 1:
+        raise Refusal(
+            "invalid_quantity", f"{terms.symbol} trades in whole units.", field="quantity"
+        )
+    for field, price in (("limit_price", terms.limit_price), ("stop_price", terms.stop_price)):
+        if price is not None and price % instrument.increment:
+            raise Refusal(
+                f"invalid_{field}",
+                f"{field} must be a multiple of {write_amount(instrument.increment)}.",
+                field=field,
+            )
+
+
+def _judge_means(
+    account: Account,
+    terms: Terms,
+    instrument: Instrument,
+    *,
+    books: Books,
+    market: Market,
+    replacing: Order | None,
+) -> None:
+    working = books.working(account, without=replacing)
+    closing = sum(
+        (
+            order.remaining
+            for order in working
+            if (order.terms.symbol, order.terms.side) == (terms.symbol, terms.side)
+        ),
+        ZERO,
+    )
+    opening = opened_by(
+        terms.side, terms.quantity, held=account.held(terms.symbol), closing=closing
+    )
+    if opening and terms.side is Side.SELL and not instrument.shortable:
+        raise Refusal("not_shortable", f"{terms.symbol} can't be sold short.", field="quantity")
+    if opening and terms.side is Side.SELL and not account.shorting:
+        raise Refusal("insufficient_position", "The account may not sell short.", field="quantity")
+    needed = EXACT.multiply(opening, asked_price(terms, market.price_of(terms.symbol)))
+    free = books.buying_power(account, market, without=replacing)
+    if needed > max(free, ZERO):
+        raise Refusal(
+            "insufficient_buying_power",
+            f"This needs {write_amount(needed)}, and {write_amount(max(free, ZERO))} is free.",
+            field="quantity",
+        )

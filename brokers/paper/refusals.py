@@ -1,0 +1,57 @@
+"""How the exchange says no: a code for programs, a sentence for people, and the field at fault."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+# Code → HTTP status. A code never changes; a sentence may.
+STATUSES: Mapping[str, int] = {
+    "invalid_json": 400,
+    "missing_field": 400,
+    "unknown_field": 400,
+    "invalid_client_order_id": 422,
+    "invalid_symbol": 422,
+    "invalid_side": 422,
+    "invalid_type": 422,
+    "invalid_time_in_force": 422,
+    "invalid_quantity": 422,
+    "invalid_limit_price": 422,
+    "invalid_stop_price": 422,
+    "invalid_parameter": 422,
+    "invalid_webhook": 422,
+    "unknown_symbol": 422,
+    "not_tradable": 422,
+    "market_closed": 422,
+    "insufficient_buying_power": 422,
+    "insufficient_position": 422,
+    "not_shortable": 422,
+    "too_late": 422,
+    "filled_further": 422,
+    "duplicate_client_order_id": 409,
+    "account_exists": 409,
+    "not_found": 404,
+    "no_such_path": 404,
+    "method_not_allowed": 405,
+    "too_large": 413,
+    "unauthorized": 401,
+    "internal": 500,
+}
+
+
+class Refusal(Exception):
+    """The exchange declines, having changed nothing. Its status is its code's, from the table."""
+
+    def __init__(self, code: str, message: str, *, field: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.field = field
+
+    @property
+    def status(self) -> int:
+        """The HTTP status that goes with the code."""
+        return STATUSES[self.code]
+
+    def json(self) -> dict[str, str]:
+        """Return the answer's body."""
+        told = {"code": self.code, "message": str(self)}
+        return told if self.field is None else {**told, "field": self.field}

@@ -1,0 +1,46 @@
+"""The brokers this desk knows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from brokers.adapter import BrokerAdapter
+from brokers.paper import adapter as paper
+from brokers.passport import Passport
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """How to connect to a broker, and on what terms.
+
+    `adapter` verifies and reads its webhooks, which needs no connection;
+    `credentials` are the names of what an account has to bring.
+    """
+
+    adapter: type[BrokerAdapter]
+    connect: Callable[[Mapping[str, str], str], BrokerAdapter]
+    credentials: tuple[str, ...]
+
+    @property
+    def passport(self) -> Passport:
+        """The broker's terms."""
+        return self.adapter.passport
+
+
+BROKERS: Mapping[str, Broker] = {
+    "paper": Broker(paper.PaperAdapter, paper.connect, ("key", "secret")),
+}
+
+
+def connect(broker: str, *, credentials: Mapping[str, str], base_url: str) -> BrokerAdapter:
+    """Return the adapter for one account.
+
+    Raises KeyError for an unknown broker or a missing credential.
+    """
+    return BROKERS[broker].connect(credentials, base_url)
+
+
+def passport(broker: str) -> Passport:
+    """Return a broker's terms. Raises KeyError for an unknown broker."""
+    return BROKERS[broker].passport
