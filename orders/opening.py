@@ -52,9 +52,7 @@ def grant(
     account: Account, user: AbstractBaseUser, role: str, *, actor: Actor, now: datetime
 ) -> Grant:
     """Let a person into an account, in one role."""
-    granted, _ = Grant.objects.update_or_create(
-        account=account, user=user, defaults={"role": role}
-    )
+    granted, _ = Grant.objects.update_or_create(account=account, user=user, defaults={"role": role})
     auditing.write(
         account.id,
         action="account.granted",

@@ -111,9 +111,7 @@ def _ask(
     return inquiry, report
 
 
-def _walk(
-    order: Order, adapter: BrokerAdapter, *, now: datetime
-) -> tuple[Inquiry, Report | None]:
+def _walk(order: Order, adapter: BrokerAdapter, *, now: datetime) -> tuple[Inquiry, Report | None]:
     """Read the account's list of orders, all pages, for this one.
 
     The list only proves absence if it shows another order that we know is

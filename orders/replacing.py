@@ -91,9 +91,7 @@ def _replace(
     to_work = with_changes(proposal, quantity=proposal.quantity - old.filled_quantity)
     placing.check(old.account, to_work)
     return (
-        placing.create(
-            old.account, to_work, source=source, actor=actor, now=now, replaces=old
-        ),
+        placing.create(old.account, to_work, source=source, actor=actor, now=now, replaces=old),
         True,
     )
 

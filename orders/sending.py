@@ -14,8 +14,7 @@ import structlog
 from brokers.adapter import BrokerAdapter
 from brokers.errors import BrokerError, NotSent, OutcomeUnknown
 from brokers.messages import Report
-from django.db import Error as DatabaseTrouble
-from django.db import close_old_connections
+from django.db import InterfaceError, OperationalError, close_old_connections
 
 from orders import connecting, recording, timing
 from orders.models import Account, Order
@@ -24,6 +23,8 @@ from orders.secrets import SecretUnreadable
 from orders.states import AttemptKind
 
 log = structlog.get_logger(__name__)
+
+DATABASE_AWAY = (OperationalError, InterfaceError)
 
 
 def send(order_id: UUID) -> None:
@@ -98,7 +99,7 @@ def _persist(keep: Callable[[], Order], *, what: str) -> Order | None:
     while True:
         try:
             return keep()
-        except DatabaseTrouble as error:
+        except DATABASE_AWAY as error:
             if time.monotonic() + pause > give_up_at:
                 log.error("answer_not_recorded", what=what, error=str(error))
                 return None
@@ -115,6 +116,5 @@ def _note_health(account: Account, outcome: Report | BrokerError) -> None:
             connecting.note_heard(account, took_ms=call.took_ms, now=now)
         elif isinstance(outcome, BrokerError):
             connecting.note_silent(account, str(outcome), now=now)
-    except DatabaseTrouble as error:
+    except DATABASE_AWAY as error:
         log.warning("health_not_noted", account=str(account.id), error=str(error))
-

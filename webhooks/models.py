@@ -98,7 +98,13 @@ class Delivery(models.Model):
         ]
         triggers = [
             frozen(
-                "id", "endpoint_id", "delivery_id", "digest", "headers", "body", "received_at",
+                "id",
+                "endpoint_id",
+                "delivery_id",
+                "digest",
+                "headers",
+                "body",
+                "received_at",
                 name="as_it_came",
             ),
             keep_all(),

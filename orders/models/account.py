@@ -89,9 +89,7 @@ class Account(models.Model):
 
     def submit_window(self, order_type: OrderType) -> timedelta:
         """Return how long an order may wait here before it must not be sent any more."""
-        return (
-            self.market_submit_within if order_type is OrderType.MARKET else self.submit_within
-        )
+        return self.market_submit_within if order_type is OrderType.MARKET else self.submit_within
 
 
 class Grant(models.Model):

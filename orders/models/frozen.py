@@ -41,7 +41,7 @@ def frozen(*columns: str, name: str = "frozen_columns") -> pgtrigger.Trigger:
 def steps(column: str, table: dict[str, list[str]], *, name: str = "steps") -> pgtrigger.Trigger:
     """Refuse a change of `column` that the transition table does not allow."""
     allowed = " OR ".join(
-        f"(OLD.{column} = '{before}' AND NEW.{column} IN ({', '.join(repr(a) for a in after)}))"
+        f"(OLD.{column} = '{before}' AND NEW.{column} IN ({_quoted(after)}))"
         for before, after in table.items()
         if after
     )
@@ -57,3 +57,7 @@ def steps(column: str, table: dict[str, list[str]], *, name: str = "steps") -> p
             RETURN NEW;
         """,
     )
+
+
+def _quoted(words: list[str]) -> str:
+    return ", ".join(f"'{word!s}'" for word in words)

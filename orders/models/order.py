@@ -133,9 +133,7 @@ class Order(models.Model):
             models.Index(
                 fields=["submit_by"], name="order_ready", condition=Q(submission=Submission.READY)
             ),
-            models.Index(
-                fields=["look_at"], name="order_look", condition=Q(look_at__isnull=False)
-            ),
+            models.Index(fields=["look_at"], name="order_look", condition=Q(look_at__isnull=False)),
             models.Index(
                 fields=["cancel_at"], name="order_cancel", condition=Q(cancel_at__isnull=False)
             ),
@@ -197,7 +195,8 @@ class Order(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(status=Status.FILLED, filled_quantity__gte=F("quantity"))
-                | Q(status__isnull=False) & ~Q(status=Status.FILLED)
+                | Q(status__isnull=False)
+                & ~Q(status=Status.FILLED)
                 & Q(filled_quantity__lt=F("quantity"))
                 | Q(status__isnull=True, filled_quantity=0),
                 name="order_filled_iff_whole_quantity",

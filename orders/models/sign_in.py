@@ -31,9 +31,7 @@ class SignInLink(models.Model):
     @classmethod
     def redeem(cls, token: str, *, now: datetime) -> int | None:
         """Use a link up and return whom it signs in, or None if it is used, old or made up."""
-        live = cls.objects.filter(
-            token_hash=_hash(token), used_at__isnull=True, expires_at__gt=now
-        )
+        live = cls.objects.filter(token_hash=_hash(token), used_at__isnull=True, expires_at__gt=now)
         # One statement: of two who hold the link, one gets in.
         if not live.update(used_at=now):
             return None

@@ -97,23 +97,28 @@ def merge_all(
     # Every lock before the first change: that one locks the account's audit chain.
     parking.guard(account.id, {*taught, *(fact.broker_order_id for fact in strays)})
     _park(account, strays, known=set(orders), heard=heard, evidence=evidence, now=now)
-    for broker_order_id, order in taught.items():
-        order.broker_order_id = broker_order_id
+    learned = {order.id: broker_order_id for broker_order_id, order in taught.items()}
 
     hearing = Hearing(heard=heard, evidence=evidence, now=now)
     news = False
     for order_id, told in facts.items():
         order = orders[order_id]
         gathered: list[tuple[type_Fact, Hearing]] = [(fact, hearing) for fact in told]
-        if order.broker_order_id in taught:
+        if order_id in learned:
             gathered += [
                 (
                     parking.read(parked),
                     Hearing(heard=parked.heard, evidence=parked.evidence, now=parked.heard_at),
                 )
-                for parked in parking.take(order)
+                for parked in parking.take(order, learned[order_id])
             ]
-        news |= merge(order, gathered, actor=actors.broker(account), now=now)
+        news |= merge(
+            order,
+            gathered,
+            learned=learned.get(order_id),
+            actor=actors.broker(account),
+            now=now,
+        )
     for order, snapshot in conflicts:
         _note_conflict(order, snapshot, evidence=evidence, now=now)
     if heard == Heard.WEBHOOK:

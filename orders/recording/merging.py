@@ -35,13 +35,22 @@ class Hearing:
 
 
 def merge(
-    order: Order, facts: Iterable[tuple[Snapshot | Fill, Hearing]], *, actor: Actor, now: datetime
+    order: Order,
+    facts: Iterable[tuple[Snapshot | Fill, Hearing]],
+    *,
+    learned: str | None,
+    actor: Actor,
+    now: datetime,
 ) -> bool:
     """Take facts into a locked order. Returns whether any was news.
+
+    `learned` is the broker's id for the order, if this is where we learn it.
 
     Safe to repeat and to reorder: a fact counts once, by its identity.
     """
     before = projection(order)
+    if learned is not None:
+        order.broker_order_id = learned
     snapshots, fills = _keep(order, list(facts))
     order.heard_at = now
     if not snapshots and not fills:
@@ -90,10 +99,7 @@ def _keep(
     known = set(order.snapshots.values_list("digest", flat=True))
     snapshots: dict[str, SnapshotFact] = {}
     fills: dict[tuple[object, ...], Execution] = {}
-    counted = {
-        _identity(fact)
-        for fact in order.executions.all()
-    }
+    counted = {_identity(fact) for fact in order.executions.all()}
     for fact, hearing in facts:
         if isinstance(fact, Snapshot):
             name = digest(fact)

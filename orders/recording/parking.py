@@ -72,12 +72,12 @@ def park(
     )
 
 
-def take(order: Order) -> list[ParkedFact]:
-    """Return the facts waiting for an order's broker id, and mark them as taken by it."""
+def take(order: Order, broker_order_id: str) -> list[ParkedFact]:
+    """Return the facts waiting for a broker id, and mark them as taken by its order."""
     waiting = list(
         ParkedFact.objects.filter(
             account_id=order.account_id,
-            broker_order_id=order.broker_order_id,
+            broker_order_id=broker_order_id,
             taken_by__isnull=True,
         ).order_by("id")
     )

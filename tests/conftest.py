@@ -1,0 +1,59 @@
+"""What every test may ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from brokers import registry
+from django.db.backends.postgresql.operations import DatabaseOperations
+from orders import announcing, connecting, ringing
+
+from tests.fakes import PASSPORT, ScriptedBroker
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _flush_grow_only_tables() -> Iterator[None]:
+    """Let Django empty the tables between tests, which their triggers rightly refuse."""
+    flush = DatabaseOperations.execute_sql_flush
+
+    def without_triggers(self: Any, sql_list: Any) -> None:
+        with self.connection.cursor() as cursor:
+            cursor.execute("SET session_replication_role = replica")
+            try:
+                flush(self, sql_list)
+            finally:
+                cursor.execute("SET session_replication_role = origin")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DatabaseOperations, "execute_sql_flush", without_triggers)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _forget_dead_redis() -> None:
+    """A test that killed Redis must not keep the next one quiet."""
+    announcing._failed_at = ringing._failed_at = float("-inf")
+
+
+@pytest.fixture
+def broker(monkeypatch: pytest.MonkeyPatch) -> ScriptedBroker:
+    """A broker that does as the test tells it, behind every account of the kind "scripted"."""
+    scripted = ScriptedBroker()
+    connect, passport = registry.connect, registry.passport
+    monkeypatch.setattr(
+        connecting,
+        "connect",
+        lambda account: (
+            scripted
+            if account.broker == "scripted"
+            else connect(
+                account.broker, credentials=account.unseal_credentials(), base_url=account.base_url
+            )
+        ),
+    )
+    monkeypatch.setattr(
+        registry, "passport", lambda name: PASSPORT if name == "scripted" else passport(name)
+    )
+    return scripted
