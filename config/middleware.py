@@ -57,5 +57,8 @@ class StaticFiles(WhiteNoiseMiddleware):  # type: ignore[misc]
     @staticmethod
     def serve(static_file: StaticFile, request: HttpRequest) -> HttpResponse:
         found = static_file.get_response(request.method, request.META)
-        content = found.file.read() if found.file else b""
+        content = b""
+        if found.file:
+            with found.file:
+                content = found.file.read()
         return HttpResponse(content, status=int(found.status), headers=dict(found.headers))

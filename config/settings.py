@@ -116,7 +116,9 @@ CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
         "CONFIG": {
-            "hosts": [{"address": REDIS.client, "socket_connect_timeout": 1}],
+            "hosts": [
+                {"address": REDIS.client, "socket_connect_timeout": 0.5, "socket_timeout": 1}
+            ],
             "prefix": DESK_PREFIX,  # pub/sub does not know database numbers
         },
     }
@@ -129,7 +131,7 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "global_keyprefix": f"{DESK_PREFIX}:",
     "socket_connect_timeout": 0.5,
-    "socket_timeout": 5,  # longer than the worker's blocking read of one second
+    "socket_timeout": 1,  # a Redis that is there and says nothing holds up nobody for longer
     "max_retries": 0,  # a publisher says at once that Redis is away: the sweep finds the work
     "interval_start": 0,
     "interval_step": 0,

@@ -5,6 +5,7 @@ the launcher's own environment says wins over what is kept.
 """
 
 import base64
+import hashlib
 import os
 import secrets
 import shlex
@@ -52,6 +53,7 @@ def desk_environment(data: Path, *, port: int, given: Mapping[str, str]) -> dict
     own = {
         "DESK_ENVIRONMENT": "embedded",
         "DESK_DATA": str(data),
+        "DESK_PREFIX": "desk-" + hashlib.sha256(os.fsencode(data)).hexdigest()[:8],
         "DESK_URL": f"http://127.0.0.1:{port}",
         "DESK_PAPER_URL": f"http://127.0.0.1:{kept_port(data / 'paper.port')}",
         **kept_secrets(data),

@@ -71,7 +71,9 @@ def programs(data: Path, environment: Mapping[str, str], *, port: int) -> Iterat
         # 400 is an answer too: a desk that is told its public name refuses to be called 127.0.0.1
         ready=http_answers(port, "/healthz", at_most=400),
     )
-    celery = (sys.executable, "-m", "celery", "--quiet", "--app", "config")
+    # As root, Celery warns of pickled messages. Ours are JSON, and nothing else is accepted.
+    python = (sys.executable, "-W", "ignore:You're running the worker with superuser privileges")
+    celery = (*python, "-m", "celery", "--quiet", "--app", "config")
     yield at_work(
         "worker",
         [*celery, "worker", "--pool", "threads", "--concurrency", "16", "--without-mingle"],
