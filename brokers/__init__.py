@@ -1,1 +1,4 @@
-"""Brokers: their words, their promises, and one adapter each. Plain Python: no Django, no database, no decisions."""
+"""Brokers: their words, their promises, and one adapter each.
+
+Plain Python: no Django, no database, no decisions.
+"""

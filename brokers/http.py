@@ -8,13 +8,17 @@ then nobody could say whether the request arrived.
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Mapping
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
+from threading import Timer
 from time import monotonic
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 
@@ -27,8 +31,15 @@ LARGEST_ANSWER = 2 * 1024 * 1024  # bytes; a broker that sends more is not answe
 KEPT = 16 * 1024  # bytes of an answer kept as evidence
 SECRET_HEADERS = ("authorization", "-key", "secret", "signature", "token")
 
-# No byte of the request has left when these are raised.
-UNREACHED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+# No byte of the request has left when these are raised. LocalProtocolError is raised over a header
+# that can't be written, which is found out before the first byte.
+UNREACHED = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.UnsupportedProtocol,
+    httpx.LocalProtocolError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,19 +69,12 @@ def call(
     is not a whole answer: silence, a reset, a cut body, one too large.
     """
     content = b"" if body is None else json.dumps(body, default=_plain).encode()
-    request = _client().build_request(
-        method,
-        url,
-        params=params,
-        headers={**headers, **({"content-type": "application/json"} if content else {})},
-        content=content,
-    )
     started_at, start = datetime.now(UTC), monotonic()
 
     def evidence(status: int | None = None, text: str = "", failure: str = "") -> Call:
         return Call(
             method=method,
-            url=str(request.url),
+            url=url if not params else f"{url}?{urlencode(params)}",
             request_body=content.decode(),
             started_at=started_at,
             took_ms=round((monotonic() - start) * 1000),
@@ -79,20 +83,28 @@ def call(
             failure=failure,
         )
 
+    try:
+        request = _client().build_request(
+            method,
+            url,
+            params=params,
+            headers={**headers, **({"content-type": "application/json"} if content else {})},
+            content=content,
+        )
+    except (httpx.InvalidURL, ValueError) as error:
+        told = evidence(failure=f"{type(error).__name__}: {error}")
+        raise NotSent(f"No request can be made to {url}: {error}", call=told) from error
     status: int | None = None
     received = bytearray()
+    deadline = _Deadline(IN_ALL)
+    request.extensions["trace"] = deadline.watch
     try:
-        response = _client().send(request, stream=True)
-        try:
+        with deadline, closing(_client().send(request, stream=True)) as response:
             status = response.status_code
             for chunk in response.iter_bytes():
                 received += chunk
                 if len(received) > LARGEST_ANSWER:
                     raise httpx.ReadError("the answer is larger than 2 MB")
-                if monotonic() - start > IN_ALL:
-                    raise httpx.ReadTimeout(f"no whole answer within {IN_ALL} s")
-        finally:
-            response.close()
     except UNREACHED as error:
         told = evidence(failure=f"{type(error).__name__}: {error}")
         raise NotSent(f"Could not reach {request.url.host}: {error}", call=told) from error
@@ -102,8 +114,9 @@ def call(
             received.decode(errors="replace"),
             failure=f"{type(error).__name__}: {error}",
         )
+        why = f"no whole answer within {IN_ALL} s" if deadline.passed else _in_words(error)
         raise OutcomeUnknown(
-            f"No whole answer from {request.url.host}: {_in_words(error)}", call=told
+            f"No whole answer from {request.url.host}: {why}", call=told
         ) from error
     text = received.decode(errors="replace")
     return Answer(status, text, evidence(status, text))
@@ -119,6 +132,37 @@ def redacted(headers: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+class _Deadline:
+    """Cuts a connection off when its time is up.
+
+    httpx bounds each read, not all of them: a broker that sends a byte of its
+    headers every few seconds would hold a worker for as long as it pleased.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.passed = False
+        self._socket: socket.socket | None = None
+        self._timer = Timer(seconds, self._cut)
+        self._timer.daemon = True
+
+    def watch(self, event: str, info: Mapping[str, Any]) -> None:
+        """Learn of the connection from httpcore's trace."""
+        if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
+            self._socket = info["return_value"].get_extra_info("socket")
+
+    def __enter__(self) -> None:
+        self._timer.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+
+    def _cut(self) -> None:
+        self.passed = True
+        if self._socket is not None:
+            with suppress(OSError):  # it may have ended by itself this instant
+                self._socket.shutdown(socket.SHUT_RDWR)
+
+
 @cache
 def _client() -> httpx.Client:
     return httpx.Client(
@@ -132,11 +176,11 @@ def _client() -> httpx.Client:
 def _in_words(error: Exception) -> str:
     match error:
         case httpx.ReadTimeout():
-            return str(error) if "within" in str(error) else f"silence for {READ} s"
+            return f"silence for {READ} s"
         case httpx.WriteTimeout() | httpx.WriteError():
             return "the request may have been cut off on its way"
         case httpx.RemoteProtocolError() | httpx.ReadError():
-            return f"the connection broke ({error or type(error).__name__})"
+            return f"the connection broke ({str(error) or type(error).__name__})"
         case _:
             return str(error) or type(error).__name__
 

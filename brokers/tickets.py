@@ -41,6 +41,13 @@ def _check_amount(field: str, name: str, amount: Decimal) -> None:
         raise InvalidTicket(field, f"{name} must be more than zero.")
     if amount >= MOST:
         raise InvalidTicket(field, f"{name} must be less than {MOST:f}.")
-    exponent = amount.normalize().as_tuple().exponent
-    if isinstance(exponent, int) and exponent < -DECIMALS:
+    if not _has_at_most(DECIMALS, amount):
         raise InvalidTicket(field, f"{name} takes at most {DECIMALS} decimals.")
+
+
+def _has_at_most(decimals: int, amount: Decimal) -> bool:
+    """Count digits as they are: `normalize` would first round them to the context's 28."""
+    _, digits, exponent = amount.as_tuple()
+    if not isinstance(exponent, int) or exponent >= -decimals:
+        return True
+    return not any(digits[exponent + decimals :])

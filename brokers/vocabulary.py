@@ -1,4 +1,4 @@
-"""The canonical words of trading. Every broker's dialect is translated into these and out of these."""
+"""The canonical words of trading: every broker's dialect is translated into and out of these."""
 
 from enum import StrEnum
 

@@ -30,7 +30,7 @@ def write(
     reason: str = "",
     evidence: Iterable[str] = (),
 ) -> int:
-    """Append one row to a chain and return its sequence. Belongs inside the change's transaction."""
+    """Append one row to a chain and return its sequence. Belongs in the change's transaction."""
     head = _locked(str(chain))
     event = AuditEvent(
         chain=head.name,

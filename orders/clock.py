@@ -40,12 +40,12 @@ class Clock(Scheduler):
         if not self._workers_do_rounds():
             self._say_alone(alone=True)
             if advance:
-                entry = self.reserve(entry)
+                self.reserve(entry)
             self._run_here(entry)
             return None
         try:
-            sent = super().apply_async(entry, producer=None, advance=advance, **kwargs)
-        except Exception as error:  # whatever is wrong with the queue, the round is due
+            sent = super().apply_async(entry, producer=producer, advance=advance, **kwargs)
+        except Exception as error:  # noqa: BLE001 — whatever is wrong with the queue, the round is due
             log.warning("queue_away", entry=entry.name, error=str(error))
             self._run_here(entry)
             return None
@@ -64,19 +64,20 @@ class Clock(Scheduler):
             return True
 
     def _run_here(self, entry: ScheduleEntry) -> None:
-        if entry.name in self._busy:
+        task = str(entry.task)
+        if task in self._busy:
             return
-        self._busy.add(entry.name)
-        self._hands.submit(self._run, entry)
+        self._busy.add(task)
+        self._hands.submit(self._run, task)
 
-    def _run(self, entry: ScheduleEntry) -> None:
+    def _run(self, task: str) -> None:
         try:
-            self.app.tasks[entry.task](directly=True)
+            self.app.tasks[task](directly=True)
         except Exception:
-            log.exception("round_failed", entry=entry.name)
+            log.exception("round_failed", task=task)
         finally:
             connections.close_all()
-            self._busy.discard(entry.name)
+            self._busy.discard(task)
 
     def _say_alone(self, *, alone: bool) -> None:
         if alone != self._alone:

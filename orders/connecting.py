@@ -7,7 +7,6 @@ from datetime import datetime
 from brokers import registry
 from brokers.adapter import BrokerAdapter
 from brokers.passport import Passport
-
 from orders.models import Account, Feed
 
 

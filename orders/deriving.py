@@ -16,7 +16,6 @@ from enum import StrEnum
 
 from brokers.messages import Fill, Snapshot
 from brokers.vocabulary import TERMINAL, ExecutionKind, Status
-
 from orders.money import ZERO, average, plain, total, worth
 
 # Ties are certain (one broker stamps whole seconds), so later in life wins.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from brokers import registry
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import User
 from django.db import transaction
 
+from brokers import registry
 from orders import auditing
 from orders.actors import Actor
 from orders.models import Account, Feed, Grant
@@ -48,9 +48,7 @@ def open_account(
 
 
 @transaction.atomic
-def grant(
-    account: Account, user: AbstractBaseUser, role: str, *, actor: Actor, now: datetime
-) -> Grant:
+def grant(account: Account, user: User, role: str, *, actor: Actor, now: datetime) -> Grant:
     """Let a person into an account, in one role."""
     granted, _ = Grant.objects.update_or_create(account=account, user=user, defaults={"role": role})
     auditing.write(

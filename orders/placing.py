@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from datetime import datetime
 
+from django.db import IntegrityError, transaction
+
 from brokers import tickets
 from brokers.errors import InvalidTicket
 from brokers.messages import Ticket
 from brokers.vocabulary import OrderType
-from django.db import IntegrityError, transaction
-
 from orders import announcing, auditing, connecting, timing
 from orders.actors import Actor
 from orders.aftercommit import after_commit

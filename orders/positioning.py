@@ -9,7 +9,6 @@ from uuid import UUID
 
 from brokers.messages import Fill
 from brokers.vocabulary import Side
-
 from orders.deriving import live_fills
 from orders.models import Account, Execution
 from orders.money import EXACT, NINE, ZERO, worth

@@ -11,11 +11,11 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
+from django.db.models import Q
+
 from brokers.adapter import BrokerAdapter
 from brokers.errors import BrokerError
 from brokers.messages import Call, Report
-from django.db.models import Q
-
 from orders import connecting, recording, timing
 from orders.models import Inquiry, Order
 from orders.models.facts import Heard
@@ -39,8 +39,8 @@ def reconcile(order_id: UUID, *, now: datetime) -> None:
     order = Order.objects.select_related("account").get(id=order_id)
     try:
         adapter = connecting.connect(order.account)
-    except SecretUnreadable as error:
-        log.error("credentials_unreadable", account=str(order.account_id), error=str(error))
+    except SecretUnreadable:
+        log.exception("credentials_unreadable", account=str(order.account_id))
         return
     if order.submission == Submission.UNKNOWN:
         _resolve(order, adapter, now=now)
@@ -60,10 +60,10 @@ def _confirm(order: Order, adapter: BrokerAdapter, *, now: datetime) -> None:
         # The facts carry the broker's words themselves; a row for every quiet poll says nothing.
         recording.heed(order.account, report, heard=Heard.POLL, evidence="poll", now=now)
     elif order.submission == Submission.REFUSED and inquiry.result == Result.ABSENT:
-        recording.note_look(order.id, [inquiry], look_at=None, now=now)
+        recording.note_look(order.id, [inquiry], look_at=None)
     else:
         later = now + timing.backoff(order.looks + 1)
-        recording.note_look(order.id, [], look_at=later, now=now)
+        recording.note_look(order.id, [], look_at=later)
 
 
 def _resolve(order: Order, adapter: BrokerAdapter, *, now: datetime) -> None:
@@ -78,9 +78,7 @@ def _resolve(order: Order, adapter: BrokerAdapter, *, now: datetime) -> None:
         _take_in(order, by_list, report, now=now)
         return
     began = order.submission_at
-    recording.note_look(
-        order.id, [by_id, by_list], look_at=timing.next_look(began, now=now), now=now
-    )
+    recording.note_look(order.id, [by_id, by_list], look_at=timing.next_look(began, now=now))
     doubt = adapter.passport.doubt
     if doubt.absence_is_definitive and (proof := _absence(order, adapter)) is not None:
         why = f"{adapter.passport.title} was asked {len(proof)} times and does not have it."

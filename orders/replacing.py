@@ -6,9 +6,9 @@ from dataclasses import replace as with_changes
 from datetime import datetime
 from decimal import Decimal
 
-from brokers.messages import Ticket
 from django.db import IntegrityError, transaction
 
+from brokers.messages import Ticket
 from orders import placing
 from orders.actors import Actor
 from orders.errors import BadTicket, NotReplaceable, OrderIdTaken

@@ -1,4 +1,4 @@
-"""Rings Celery's doorbell. What there is to do stands in PostgreSQL; the bell only saves waiting."""
+"""Rings Celery's doorbell. The work stands in PostgreSQL; the bell only saves waiting."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def ring(task: Task[Any, Any], *args: str) -> bool:
         return False
     try:
         task.apply_async(args, expires=HEARD_WITHIN, retry=False, ignore_result=True)
-    except Exception as error:  # kombu's transports raise errors of every library below them
+    except Exception as error:  # noqa: BLE001 — kombu's transports raise errors of every library below them
         _failed_at = time.monotonic()
         log.warning("doorbell_dead", task=task.name, error=str(error))
         return False

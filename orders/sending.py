@@ -11,13 +11,14 @@ from collections.abc import Callable
 from uuid import UUID
 
 import structlog
+from django.db import InterfaceError, OperationalError, close_old_connections
+
 from brokers.adapter import BrokerAdapter
 from brokers.errors import BrokerError, NotSent, OutcomeUnknown
 from brokers.messages import Report
-from django.db import InterfaceError, OperationalError, close_old_connections
-
 from orders import connecting, recording, timing
 from orders.models import Account, Order
+from orders.money import ZERO
 from orders.recording import Claim
 from orders.secrets import SecretUnreadable
 from orders.states import AttemptKind
@@ -77,8 +78,8 @@ def _write(adapter: BrokerAdapter, claim: Claim) -> Report:
         case AttemptKind.SUBMIT:
             return adapter.submit(order.ticket())
         case AttemptKind.REPLACE:
-            assert order.replaces_filled is not None
-            return adapter.replace(claim.target, order.ticket(), filled=order.replaces_filled)
+            filled = order.replaces_filled or ZERO
+            return adapter.replace(claim.target, order.ticket(), filled=filled)
         case AttemptKind.CANCEL:
             return adapter.cancel(claim.target)
 
@@ -99,9 +100,9 @@ def _persist(keep: Callable[[], Order], *, what: str) -> Order | None:
     while True:
         try:
             return keep()
-        except DATABASE_AWAY as error:
+        except DATABASE_AWAY:
             if time.monotonic() + pause > give_up_at:
-                log.error("answer_not_recorded", what=what, error=str(error))
+                log.exception("answer_not_recorded", what=what)
                 return None
             close_old_connections()
             time.sleep(pause)

@@ -6,13 +6,12 @@ sweep finds what a lost message left undone.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from uuid import UUID
 
 import structlog
-from celery import shared_task
+from celery import Task, shared_task
 from django.db import connections
 
 from orders import attending, sending, timing
@@ -50,12 +49,12 @@ def sweep(*, directly: bool = False) -> None:
             _hand_out(look, order.order_id, directly=directly)
 
 
-def _hand_out(task: Callable[[str], None], order_id: UUID, *, directly: bool) -> None:
+def _hand_out(task: Task[[str], None], order_id: UUID, *, directly: bool) -> None:
     if directly or not ring(task, str(order_id)):
         _own_hands().submit(_do, task, str(order_id))
 
 
-def _do(task: Callable[[str], None], order_id: str) -> None:
+def _do(task: Task[[str], None], order_id: str) -> None:
     try:
         task(order_id)
     except Exception:

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from brokers import registry
 from django.db.backends.postgresql.operations import DatabaseOperations
-from orders import announcing, connecting, ringing
 
+from brokers import registry
+from orders import announcing, connecting, ringing
 from tests.fakes import PASSPORT, ScriptedBroker
 
 

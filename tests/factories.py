@@ -1,4 +1,4 @@
-"""People, accounts and orders by trait. Whatever needs a history gets it by the desk's own doors."""
+"""People, accounts and orders by trait. What needs a history gets it by the desk's own doors."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from decimal import Decimal
 from typing import Any
 
 import factory
-from brokers.messages import Ticket
-from brokers.vocabulary import Environment, OrderType, Side, Status, TimeInForce
 from django.contrib.auth import get_user_model
 from django.utils import timezone
+
+from brokers.messages import Ticket
+from brokers.vocabulary import Environment, OrderType, Side, Status, TimeInForce
 from orders.ids import uuid7
 from orders.models import Account, Feed, Grant, Order, Role
 from orders.states import Submission

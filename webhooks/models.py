@@ -6,6 +6,7 @@ import secrets as random
 
 from django.db import models
 from django.db.models import Q
+
 from orders import secrets
 from orders.ids import uuid7
 from orders.models import Account

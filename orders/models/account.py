@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from brokers.vocabulary import Environment, OrderType
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import models
 from django.db.models import Q
 
+from brokers.vocabulary import Environment, OrderType
 from orders import secrets
 from orders.ids import uuid7
 from orders.models.frozen import frozen, keep_all

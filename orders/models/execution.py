@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-from brokers.messages import Fill
-from brokers.vocabulary import ExecutionKind, Side
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import models
 from django.db.models import Q
 
+from brokers.messages import Fill
+from brokers.vocabulary import ExecutionKind, Side
 from orders.models.account import Account
 from orders.models.facts import Heard
 from orders.models.frozen import grow_only

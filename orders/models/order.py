@@ -3,6 +3,12 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pgtrigger
+from django.conf import settings
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import F, Q
+
 from brokers.messages import Ticket
 from brokers.vocabulary import (
     NEEDS_LIMIT,
@@ -13,12 +19,6 @@ from brokers.vocabulary import (
     Status,
     TimeInForce,
 )
-from django.conf import settings
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
-from django.contrib.postgres.fields import ArrayField
-from django.db import models
-from django.db.models import F, Q
-
 from orders.ids import uuid7
 from orders.models.account import Account
 from orders.models.api_key import ApiKey
@@ -304,7 +304,7 @@ class Order(models.Model):
 
     @property
     def is_replaceable(self) -> bool:
-        """Working at the broker, with nothing pending. Another open replace is a separate matter."""
+        """Working at the broker, with no cancel pending. Another open replace is not looked for."""
         return (
             self.submission == Submission.ACCEPTED
             and self.status not in TERMINAL

@@ -29,13 +29,21 @@ class SignInLink(models.Model):
         return token
 
     @classmethod
+    def bearer(cls, token: str, *, now: datetime) -> str | None:
+        """Return the name of whom a link would sign in, without using it up, or None."""
+        live = cls.objects.filter(
+            token_hash=_hash(token), used_at__isnull=True, expires_at__gt=now, user__is_active=True
+        )
+        return live.values_list("user__username", flat=True).first()
+
+    @classmethod
     def redeem(cls, token: str, *, now: datetime) -> int | None:
         """Use a link up and return whom it signs in, or None if it is used, old or made up."""
         live = cls.objects.filter(token_hash=_hash(token), used_at__isnull=True, expires_at__gt=now)
         # One statement: of two who hold the link, one gets in.
         if not live.update(used_at=now):
             return None
-        return cls.objects.values_list("user_id", flat=True).get(token_hash=_hash(token))
+        return cls.objects.get(token_hash=_hash(token)).user_id
 
 
 def _hash(token: str) -> str:

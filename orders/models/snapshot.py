@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-from brokers.messages import Snapshot
-from brokers.vocabulary import Side, Status
 from django.db import models
 
+from brokers.messages import Snapshot
+from brokers.vocabulary import Side, Status
 from orders.models.facts import Heard
 from orders.models.frozen import grow_only
 from orders.models.order import Order, words

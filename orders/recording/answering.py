@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
+from django.db import transaction
+
 from brokers import registry
 from brokers.errors import AuthRefused, BrokerError, DuplicateId, NotSent, Refused
 from brokers.messages import Call, Report
-from django.db import transaction
-
 from orders import announcing, auditing, timing
 from orders.actors import component
 from orders.models import Account, Attempt, Order

@@ -35,7 +35,8 @@ SCHEDULE = ("heard_at", "look_at", "looks", "cancel_at")
 
 def lock(order_id: UUID) -> Order:
     """Return an order, locked until this transaction ends. Raises Order.DoesNotExist."""
-    return _locking().get(id=order_id)
+    order: Order = _locking().get(id=order_id)
+    return order
 
 
 def lock_all(order_ids: Iterable[UUID]) -> dict[UUID, Order]:

@@ -123,7 +123,7 @@ def _lock_with_parent(order_id: UUID) -> tuple[Order | None, Order | None]:
     if found is None:
         return None, None
     _share_account(found["account_id"])  # lock order: account, then orders
-    locked = lock_all(id for id in (order_id, found["replaces_id"]) if id)
+    locked = lock_all({order_id, found["replaces_id"]} - {None})
     return locked[order_id], locked.get(found["replaces_id"])
 
 

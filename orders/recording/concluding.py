@@ -1,4 +1,4 @@
-"""Records what the desk itself concludes or people ask: cancels, lapsed leases, lost time, doubt."""
+"""Records what the desk concludes and people ask: cancels, lapsed leases, lost time, doubt."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def conclude_absent(order_id: UUID, *, why: str, inquiries: Iterable[int], now: 
         actor=SWEEP,
         now=now,
         reason=why,
-        evidence=[f"inquiry:{id}" for id in inquiries],
+        evidence=[f"inquiry:{number}" for number in inquiries],
     )
     return True
 
@@ -130,9 +130,7 @@ def escalate(order_id: UUID, *, now: datetime) -> bool:
 
 
 @transaction.atomic
-def note_look(
-    order_id: UUID, inquiries: list[Inquiry], *, look_at: datetime | None, now: datetime
-) -> None:
+def note_look(order_id: UUID, inquiries: list[Inquiry], *, look_at: datetime | None) -> None:
     """Keep what was asked about an order and answered, and when to look next: None for never."""
     Inquiry.objects.bulk_create(inquiries)
     order = lock(order_id)

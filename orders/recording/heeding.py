@@ -1,16 +1,16 @@
-"""Takes in what brokers say, whichever door it came by: matches it to orders, merges or parks it."""
+"""Takes in what brokers say, by whichever door: matched to orders and merged, or parked."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from brokers.messages import Fill, Report, Snapshot
 from django.db import transaction
 from django.db.models import Q
 
+from brokers.messages import Fill, Report, Snapshot
 from orders import actors
 from orders.models import Account, Feed, Order
 from orders.models.facts import Heard
@@ -19,7 +19,7 @@ from orders.recording.changing import change, lock_all, projection
 from orders.recording.merging import FOUND_FROM, Hearing, merge
 from orders.states import Submission
 
-type_Fact = Snapshot | Fill
+Fact = Snapshot | Fill
 
 
 class _LearnedMeanwhile(Exception):
@@ -28,7 +28,7 @@ class _LearnedMeanwhile(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heeded:
-    """What became of a report: orders it was merged into, whether anything was news, facts parked."""
+    """What became of a report: the orders it was about, whether it was news, facts parked."""
 
     orders: tuple[UUID, ...]
     news: bool
@@ -54,7 +54,7 @@ def heed(account: Account, report: Report, *, heard: str, evidence: str, now: da
 
 def related(account_id: UUID, report: Report) -> set[UUID]:
     """Return the ids of an account's orders that a report is about."""
-    broker_ids = {fact.broker_order_id for fact in (*report.snapshots, *report.fills)}
+    broker_ids = {fact.broker_order_id for fact in _facts(report)}
     wire_ids = {snapshot.wire_id for snapshot in report.snapshots if snapshot.wire_id}
     about = Q(broker_order_id__in=broker_ids) | Q(wire_id__in=wire_ids)
     return set(Order.objects.filter(about, account_id=account_id).values_list("id", flat=True))
@@ -70,60 +70,74 @@ def merge_all(
     now: datetime,
 ) -> Heeded:
     """Merge a report into locked orders and park the rest. Belongs inside a transaction."""
-    by_broker_id = {order.broker_order_id: order for order in orders.values()}
-    by_wire_id = {order.wire_id: order for order in orders.values()}
-    taught: dict[str, Order] = {}
-    conflicts: list[tuple[Order, Snapshot]] = []
-    for snapshot in report.snapshots:
-        if snapshot.broker_order_id in by_broker_id or snapshot.broker_order_id in taught:
-            continue
-        order = by_wire_id.get(snapshot.wire_id)
-        if order is None:
-            continue
-        if _is(order, snapshot):
-            taught[snapshot.broker_order_id] = order
-        else:
-            conflicts.append((order, snapshot))
-
-    facts: dict[UUID, list[type_Fact]] = defaultdict(list)
-    strays: list[type_Fact] = []
-    for fact in (*report.snapshots, *report.fills):
-        owner = by_broker_id.get(fact.broker_order_id) or taught.get(fact.broker_order_id)
-        if owner is None:
-            strays.append(fact)
-        else:
-            facts[owner.id].append(fact)
-
+    sorted_ = _sort(orders, report)
     # Every lock before the first change: that one locks the account's audit chain.
-    parking.guard(account.id, {*taught, *(fact.broker_order_id for fact in strays)})
-    _park(account, strays, known=set(orders), heard=heard, evidence=evidence, now=now)
-    learned = {order.id: broker_order_id for broker_order_id, order in taught.items()}
-
+    parking.guard(
+        account.id, {*sorted_.learned.values(), *(fact.broker_order_id for fact in sorted_.strays)}
+    )
+    _park(account, sorted_.strays, known=set(orders), heard=heard, evidence=evidence, now=now)
     hearing = Hearing(heard=heard, evidence=evidence, now=now)
     news = False
-    for order_id, told in facts.items():
+    for order_id, told in sorted_.facts.items():
         order = orders[order_id]
-        gathered: list[tuple[type_Fact, Hearing]] = [(fact, hearing) for fact in told]
-        if order_id in learned:
+        gathered: list[tuple[Fact, Hearing]] = [(fact, hearing) for fact in told]
+        if order_id in sorted_.learned:
             gathered += [
                 (
                     parking.read(parked),
                     Hearing(heard=parked.heard, evidence=parked.evidence, now=parked.heard_at),
                 )
-                for parked in parking.take(order, learned[order_id])
+                for parked in parking.take(order, sorted_.learned[order_id])
             ]
         news |= merge(
             order,
             gathered,
-            learned=learned.get(order_id),
+            learned=sorted_.learned.get(order_id),
             actor=actors.broker(account),
             now=now,
         )
-    for order, snapshot in conflicts:
+    for order, snapshot in sorted_.conflicts:
         _note_conflict(order, snapshot, evidence=evidence, now=now)
     if heard == Heard.WEBHOOK:
         Feed.objects.filter(account_id=account.id).update(pushed_at=now)
-    return Heeded(orders=tuple(facts), news=news, parked=len(strays))
+    return Heeded(orders=tuple(sorted_.facts), news=news, parked=len(sorted_.strays))
+
+
+@dataclass(slots=True)
+class _Sorted:
+    """A report's facts, by the order they are about."""
+
+    facts: dict[UUID, list[Fact]] = field(default_factory=lambda: defaultdict(list))
+    learned: dict[UUID, str] = field(default_factory=dict)  # broker ids new to us, by order
+    conflicts: list[tuple[Order, Snapshot]] = field(default_factory=list)
+    strays: list[Fact] = field(default_factory=list)
+
+
+def _sort(orders: dict[UUID, Order], report: Report) -> _Sorted:
+    """Match by the broker's id, else by our own, where that order has no other id yet."""
+    out = _Sorted()
+    owners = {order.broker_order_id: order for order in orders.values() if order.broker_order_id}
+    by_wire_id = {order.wire_id: order for order in orders.values()}
+    for snapshot in report.snapshots:
+        order = by_wire_id.get(snapshot.wire_id)
+        if order is None or snapshot.broker_order_id in owners:
+            continue
+        if _is(order, snapshot) and order.id not in out.learned:
+            owners[snapshot.broker_order_id] = order
+            out.learned[order.id] = snapshot.broker_order_id
+        else:
+            out.conflicts.append((order, snapshot))
+    for fact in _facts(report):
+        owner = owners.get(fact.broker_order_id)
+        if owner is None:
+            out.strays.append(fact)
+        else:
+            out.facts[owner.id].append(fact)
+    return out
+
+
+def _facts(report: Report) -> list[Fact]:
+    return [*report.snapshots, *report.fills]
 
 
 def _is(order: Order, snapshot: Snapshot) -> bool:
@@ -138,7 +152,7 @@ def _is(order: Order, snapshot: Snapshot) -> bool:
 
 def _park(
     account: Account,
-    strays: list[type_Fact],
+    strays: list[Fact],
     *,
     known: set[UUID],
     heard: str,

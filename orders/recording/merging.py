@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 
 from brokers.messages import Fill, Snapshot
 from brokers.vocabulary import ExecutionKind
-
 from orders import timing
 from orders.actors import Actor
 from orders.deriving import Flag, derive, digest
@@ -70,7 +69,7 @@ def merge(
         evidence=[
             *(f"snapshot:{fact.id}" for fact in snapshots),
             *(f"execution:{fact.id}" for fact in fills),
-            *sorted({fact.evidence for fact in [*snapshots, *fills] if fact.evidence}),
+            *sorted({fact.evidence for fact in snapshots} | {fact.evidence for fact in fills}),
         ],
     )
     return True

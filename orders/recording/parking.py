@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from brokers.messages import Fill, Snapshot
-from brokers.vocabulary import ExecutionKind, OrderType, Side, Status, TimeInForce
 from django.db import connection
 
+from brokers.messages import Fill, Snapshot
+from brokers.vocabulary import ExecutionKind, OrderType, Side, Status, TimeInForce
 from orders.models import Order, ParkedFact
 from orders.money import plain
 
-READ = {
+READ: dict[str, Callable[[Any], Any]] = {
     "quantity": Decimal,
     "cumulative": Decimal,
     "price": Decimal,

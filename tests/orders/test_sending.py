@@ -7,6 +7,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connections
+from django.utils import timezone
+
 from brokers.errors import (
     AuthRefused,
     BrokerError,
@@ -18,14 +21,11 @@ from brokers.errors import (
 )
 from brokers.messages import Report
 from brokers.vocabulary import Status
-from django.db import connections
-from django.utils import timezone
 from orders import actors, canceling, placing, recording, sending, timing
 from orders.models import Account, Attempt, AuditEvent, Order
 from orders.models.facts import Heard
 from orders.recording import claiming
 from orders.states import AttemptState, Submission
-
 from tests.factories import AccountFactory, a_ticket
 from tests.fakes import ScriptedBroker, call, snapshot
 
