@@ -1,13 +1,13 @@
-# What a developer does, one word each. `just` alone lists them.
+# What a developer does, a word each. The work itself is in ./desk, which needs no just.
 
 _:
     @just --list --unsorted
 
-# Install everything, for working on the code
+# Install everything for working on the code
 setup:
-    ./desk check --help > /dev/null
+    ./desk install
 
-# Run the desk
+# Run the desk until Ctrl-C
 run *arguments:
     ./desk up {{arguments}}
 
@@ -15,6 +15,16 @@ run *arguments:
 test *arguments:
     ./desk test {{arguments}}
 
-# Lint, types, layers, migrations, deployment checks
+# Lint, types, layers, templates, migrations, deployment
 check:
     ./desk check
+
+# Put right what can be put right by itself
+fix: setup
+    .venv/bin/ruff check --fix
+    .venv/bin/ruff format
+    find templates -name '*.html' -exec .venv/bin/djade --target-version 5.2 {} +
+
+# Lock the newest versions that pyproject.toml allows; then run the tests
+lock:
+    .venv/bin/python -m tools.lock

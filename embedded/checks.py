@@ -16,15 +16,15 @@ PRODUCTION = {  # what a deployed desk is told, with secrets of the right shape
     "REDIS_URL": "redis://redis.example:6379/0",
 }
 CHECKS = {
-    "lint": ["ruff", "check"],
-    "format": ["ruff", "format", "--check"],
+    "lint": ["ruff", "check", "--output-format", "concise"],
+    "format": ["ruff", "format", "--check", "--output-format", "concise"],
     "types": ["mypy"],
     "layers": ["lint-imports", "--no-cache"],
     "templates": ["djade", "--target-version", "5.2", "--check", "templates/**/*.html"],
     # There is no database to ask which migrations ran; it says so by a warning.
     "migrations": ["python", "-W", "ignore", "manage.py", "makemigrations", "--check", "--dry-run"],
     "deployment": ["python", "manage.py", "check", "--deploy", "--fail-level", "WARNING"],
-    "vendored": ["python", "tools/vendor.py", "--check"],
+    "vendored": ["python", "-m", "tools.vendor", "--check"],
 }
 
 

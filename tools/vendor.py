@@ -1,7 +1,7 @@
 """Copies other people's browser files into static/vendor: a page needs nothing but the desk.
 
-`python tools/vendor.py` fetches the versions named here with npm and rewrites the lock;
-`python tools/vendor.py --check` compares what is committed with the lock, offline. A version that
+`python -m tools.vendor` fetches the versions named here with npm and rewrites the lock;
+`python -m tools.vendor --check` compares what is committed with the lock, offline. A version that
 is in the lock is accepted from the registry only with the integrity recorded there.
 """
 
