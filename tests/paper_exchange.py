@@ -7,13 +7,13 @@ A folder's conftest.py takes both fixtures with one line:
     def test_something(paper):
         account = paper.account(cash="1000000")      # a fresh one, with a key and secret of its own
         adapter = account.adapter                    # a PaperAdapter; or account.credentials, paper.url
-        account.faults(accept_then_504={"next": 1})  # only these, from now on
-        paper.price("AAPL", "150", size="1000000")   # held there, so much shown at each price
+        account.faults(accept_then_504={"next": 1})  # these and no others, from now on
+        paper.price("AAPL", "150", size="1000000")   # held, so much shown at each price
         paper.step(3)                                # by hand; the market stands still otherwise
-        paper.run()                                  # or let it tick, four times a second, for this test
+        paper.run()                                  # or let it tick, four times a second
         account.webhook(url, secret)
-        account.orders(), account.executions(), account.requests()   # the ledger: what truly happened
-        paper.restart()                              # kill -9, and the same ledger again, same port
+        account.orders(), account.executions()       # the ledger: what truly happened
+        paper.restart()                              # kill -9, then the same ledger and port
 
 The process is started once per session and shared; each test starts with the market standing still
 and every price let go. A bid is a hundredth or more below the price, an ask above it.
@@ -35,6 +35,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+
 from brokers.paper.adapter import PaperAdapter
 
 TOKEN = "paper-admin-token"
@@ -125,7 +126,7 @@ class PaperExchange:
         self._held.clear()
 
     def ledger(self, page: str, *, account: str) -> list[dict[str, Any]]:
-        """Return an account's lines: of orders, versions, executions, requests, webhooks, attempts."""
+        """Return an account's orders, versions, executions, requests, webhooks or attempts."""
         lines: list[dict[str, Any]] = []
         after: int | None = 0
         while after is not None:
@@ -182,7 +183,7 @@ class PaperAccount:
         assert told.status_code == 200, told.text
 
     def faults(self, **faults: Mapping[str, Any]) -> None:
-        """Set these faults, each with `probability`, `next`, `seconds`, `times`; take off the rest."""
+        """Set faults, each by `probability`, `next`, `seconds`, `times`; take off the others."""
         self.exchange.admin("PUT", "/admin/faults", account=self.key, faults=faults)
 
     def fired(self, fault: str) -> int:
