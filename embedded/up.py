@@ -23,19 +23,20 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="desk up")
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--data", type=Path, default=Path(".desk"))
+    parser.add_argument("--once", action="store_true", help="come up, and stop again")
     options = parser.parse_args(arguments)
     try:
         data = options.data.resolve()
         os.chdir(CHECKOUT)
         with only_desk_in(data):
             require_free(options.port)
-            return asyncio.run(run(data, port=options.port))
+            return asyncio.run(run(data, port=options.port, once=options.once))
     except Unusable as reason:
         print(f"desk: {reason}", file=sys.stderr)
         return 1
 
 
-async def run(data: Path, *, port: int) -> int:
+async def run(data: Path, *, port: int, once: bool) -> int:
     """Start everything in order, wait for the end, stop everything in order."""
     began = time.monotonic()
     environment = desk_environment(data, port=port, given=os.environ)
@@ -53,7 +54,9 @@ async def run(data: Path, *, port: int) -> int:
             await supervisor.start(*programs(data, environment, port=port))
         if not supervisor.stopping.is_set():
             supervisor.say(f"ready after {time.monotonic() - began:.1f} s")
-            await supervisor.run_once(manage("welcome", environment))
+            welcomed = await supervisor.run_once(manage("welcome", environment))
+            if once:
+                return 0 if welcomed else 1
         await supervisor.stopping.wait()
     except Unusable as reason:
         supervisor.say(str(reason))
