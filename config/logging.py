@@ -7,12 +7,21 @@ written until it is unbound, our libraries' lines included.
 from typing import Any
 
 import structlog
+from structlog.typing import EventDict
+
+
+def without_colours(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """Drop the second wording that uvicorn sends along, for terminals."""
+    event.pop("color_message", None)
+    return event
+
 
 SHARED: list[structlog.typing.Processor] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
     structlog.stdlib.add_logger_name,
     structlog.stdlib.ExtraAdder(),
+    without_colours,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
     structlog.processors.StackInfoRenderer(),
 ]
@@ -55,7 +64,8 @@ def configuration(*, as_json: bool, level: str) -> dict[str, Any]:
             "django": {"handlers": [], "propagate": True},
             "uvicorn": {"handlers": [], "propagate": True},
             "uvicorn.error": {"handlers": [], "propagate": True},
-            "uvicorn.access": {"handlers": [], "propagate": True},
-            "httpx": {"level": "WARNING"},  # it logs whole URLs at INFO
+            # Addresses hold what is nobody else's: a way to sign in, a webhook's token.
+            "uvicorn.access": {"handlers": [], "level": "WARNING"},
+            "httpx": {"level": "WARNING"},  # likewise
         },
     }

@@ -95,10 +95,13 @@ def at_work(name: str, command: list[str], data: Path, environment: Mapping[str,
     )
 
 
-def manage(command: str, environment: Mapping[str, str], *arguments: str) -> Program:
+def manage(
+    command: str, environment: Mapping[str, str], *arguments: str, bare: bool = False
+) -> Program:
     """Return a management command, to be run once."""
     return Program(
         name=command,
         command=[sys.executable, "manage.py", command, *arguments],
         environment=environment,
+        bare=bare,
     )

@@ -23,6 +23,7 @@ class Program:
     environment: Mapping[str, str] = field(default_factory=dict)  # on top of the launcher's own
     ready: Ready = at_once
     quiet: bool = False  # what it says is shown only if it ends unasked
+    bare: bool = False  # what it says is for the person at the terminal: no name before it
     stop_signal: signal.Signals = signal.SIGTERM
     # What it gets if the launcher is killed. Ours are built to be killed at any moment, and a
     # worker that waits politely for a Valkey that has gone too would be an orphan.

@@ -131,7 +131,9 @@ class Supervisor:
                 return
             if child.program.quiet:
                 child.last_words.append(line.rstrip())
-            else:
+            elif child.program.bare:
+                print(line, end="", flush=True)
+            elif line.strip():
                 self.say(line.rstrip(), name=child.program.name)
 
     def _say_last_words(self, child: Child) -> None:

@@ -54,7 +54,7 @@ async def run(data: Path, *, port: int, once: bool) -> int:
             await supervisor.start(*programs(data, environment, port=port))
         if not supervisor.stopping.is_set():
             supervisor.say(f"ready after {time.monotonic() - began:.1f} s")
-            welcomed = await supervisor.run_once(manage("welcome", environment))
+            welcomed = await supervisor.run_once(manage("welcome", environment, bare=True))
             if once:
                 return 0 if welcomed else 1
         await supervisor.stopping.wait()
