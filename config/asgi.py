@@ -6,13 +6,23 @@ from channels.auth import AuthMiddlewareStack
 from channels.routing import ProtocolTypeRouter, URLRouter
 from channels.security.websocket import AllowedHostsOriginValidator
 from django.core.asgi import get_asgi_application
+from django.urls import re_path
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 pages = get_asgi_application()  # first: it loads the apps that the imports below need
 
+from orders.web import sockets  # noqa: E402
+from webhooks import door  # noqa: E402
+
 application = ProtocolTypeRouter(
     {
-        "http": pages,
-        "websocket": AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter([]))),
+        # Deliveries take the short way; everything else is a page or an API call.
+        "http": URLRouter(
+            [
+                re_path(r"^webhooks/[0-9a-f]{32}$", door.application),  # type: ignore[arg-type, list-item]
+                re_path(r"", pages),  # type: ignore[arg-type, list-item]
+            ]
+        ),
+        "websocket": AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter(sockets.routes))),
     }
 )

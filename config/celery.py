@@ -12,6 +12,10 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 app = Celery("desk")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+app.conf.beat_schedule = {
+    "sweep": {"task": "orders.tasks.sweep", "schedule": 1.0, "options": {"expires": 5}},
+    "understand": {"task": "webhooks.tasks.understand", "schedule": 2.0, "options": {"expires": 5}},
+}
 
 
 @setup_logging.connect

@@ -106,6 +106,18 @@ class PaperAdapter(BrokerAdapter):
         for fills, answer in self._pages("/v1/executions", _executions, since=since):
             yield Report(fills=fills, call=answer.call)
 
+    def deliver_to(self, url: str, secret: str) -> None:
+        """Have the exchange send this account's webhooks to an address. Raises BrokerError."""
+        self._read(
+            http.call(
+                "PUT",
+                self._base_url + "/v1/webhook",
+                headers=self._headers,
+                body={"url": url, "secret": secret},
+            ),
+            lambda told: told["url"],
+        )
+
     def holdings(self) -> tuple[Holding, ...]:
         answer = self._get("/v1/positions")
         return self._read(answer, lambda told: _each(translation.holding, told["positions"]))

@@ -16,11 +16,12 @@ from orders.recording.concluding import (
     lapse,
     note_look,
 )
-from orders.recording.heeding import Heeded, heed
+from orders.recording.heeding import Heeded, LearnedMeanwhile, heed, heed_within
 
 __all__ = [
     "Claim",
     "Heeded",
+    "LearnedMeanwhile",
     "ask_cancel",
     "claim_cancel",
     "claim_submission",
@@ -28,6 +29,7 @@ __all__ = [
     "escalate",
     "expire",
     "heed",
+    "heed_within",
     "lapse",
     "note_look",
     "settle",

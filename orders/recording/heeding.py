@@ -22,8 +22,8 @@ from orders.states import Submission
 Fact = Snapshot | Fill
 
 
-class _LearnedMeanwhile(Exception):
-    """An order learned a broker id between our look and our lock: look again."""
+class LearnedMeanwhile(Exception):
+    """An order learned a broker id between our look and our lock: begin the transaction again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,12 +44,20 @@ def heed(account: Account, report: Report, *, heard: str, evidence: str, now: da
     while True:
         try:
             with transaction.atomic():
-                orders = lock_all(related(account.id, report))
-                return merge_all(
-                    orders, report, account=account, heard=heard, evidence=evidence, now=now
-                )
-        except _LearnedMeanwhile:
+                return heed_within(account, report, heard=heard, evidence=evidence, now=now)
+        except LearnedMeanwhile:
             continue
+
+
+def heed_within(
+    account: Account, report: Report, *, heard: str, evidence: str, now: datetime
+) -> Heeded:
+    """Do as `heed`, within the caller's transaction, which must hold no other lock yet.
+
+    Raises LearnedMeanwhile: then the whole transaction is to be begun again.
+    """
+    orders = lock_all(related(account.id, report))
+    return merge_all(orders, report, account=account, heard=heard, evidence=evidence, now=now)
 
 
 def related(account_id: UUID, report: Report) -> set[UUID]:
@@ -162,7 +170,7 @@ def _park(
     if not strays:
         return
     if related(account.id, Report(fills=tuple(f for f in strays if isinstance(f, Fill)))) - known:
-        raise _LearnedMeanwhile
+        raise LearnedMeanwhile
     parking.park(account.id, strays, heard=heard, evidence=evidence, now=now)
 
 
