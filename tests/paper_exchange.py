@@ -6,7 +6,7 @@ A folder's conftest.py takes both fixtures with one line:
 
     def test_something(paper):
         account = paper.account(cash="1000000")      # a fresh one, with a key and secret of its own
-        adapter = account.adapter                    # a PaperAdapter; or account.credentials, paper.url
+        adapter = account.adapter                    # also account.credentials, paper.url
         account.faults(accept_then_504={"next": 1})  # these and no others, from now on
         paper.price("AAPL", "150", size="1000000")   # held, so much shown at each price
         paper.step(3)                                # by hand; the market stands still otherwise
@@ -50,7 +50,7 @@ class PaperExchange:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self._port = 0
-        self._client = httpx.Client(headers={"X-Paper-Admin": TOKEN}, trust_env=False)
+        self.client = httpx.Client(trust_env=False)
         self._held: set[str] = set()
         self.start()
 
@@ -87,7 +87,7 @@ class PaperExchange:
         """Ask it to stop, and return its exit code."""
         self._process.terminate()
         code = self._gone()
-        self._client.close()
+        self.client.close()
         return code
 
     def account(self, *, cash: str = "1000000", **settings: Any) -> PaperAccount:
@@ -119,7 +119,9 @@ class PaperExchange:
         self.admin("POST", "/admin/market", symbol=symbol, open=is_open)
 
     def tidy(self) -> None:
-        """Leave the market as the next test expects it."""
+        """Leave the market as the next test expects it, whatever the last one did."""
+        if self._process.poll() is not None:
+            self.start()
         self.pause()
         for symbol in self._held:
             self.admin("POST", "/admin/market", symbol=symbol, release=True, open=True)
@@ -138,7 +140,9 @@ class PaperExchange:
 
     def admin(self, method: str, path: str, **body: Any) -> dict[str, Any]:
         """Ask as the admin. Anything but a success fails the test."""
-        answer = self._client.request(method, self.url + path, json=body or None)
+        answer = self.client.request(
+            method, self.url + path, headers={"X-Paper-Admin": TOKEN}, json=body or None
+        )
         assert answer.is_success, answer.text
         told: dict[str, Any] = answer.json()
         return told
@@ -175,7 +179,7 @@ class PaperAccount:
     def ask(self, method: str, path: str, **given: Any) -> httpx.Response:
         """Ask as the account, with whatever httpx takes, and return whatever comes back."""
         given["headers"] = {**self.headers, **given.get("headers", {})}
-        return httpx.request(method, self.exchange.url + path, trust_env=False, **given)
+        return self.exchange.client.request(method, self.exchange.url + path, **given)
 
     def webhook(self, url: str, secret: str) -> None:
         """Have the account's news sent to a URL."""
@@ -220,6 +224,5 @@ def paper_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PaperExc
 @pytest.fixture
 def paper(paper_process: PaperExchange) -> Iterator[PaperExchange]:
     """A real paper exchange whose market stands still until stepped."""
-    paper_process.tidy()
     yield paper_process
     paper_process.tidy()

@@ -216,10 +216,9 @@ class TestConversation:
         assert len(pages) == 3
         assert listed == [f"order-{number}" for number in range(8)]
         assert len(fills) == len(account.executions()) == 8
-        assert (
-            list(account.adapter.orders_since(datetime.now(UTC) + timedelta(hours=1)))[0].snapshots
-            == ()
-        )
+        later = datetime.now(UTC) + timedelta(hours=1)
+        (nothing,) = account.adapter.orders_since(later)
+        assert nothing.snapshots == ()
 
     def test_figures(self, account, paper):
         account.adapter.submit(MARKET)

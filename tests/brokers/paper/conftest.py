@@ -1,0 +1,97 @@
+"""An exchange in this process, with no server around it: for what happens inside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from brokers.paper.accounts import Account, Webhook
+from brokers.paper.exchange import Exchange, News
+from brokers.paper.ledger import Ledger
+from brokers.paper.orders import Order, Terms
+from brokers.vocabulary import OrderType, Side, TimeInForce
+
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+
+
+class Floor:
+    """An exchange, one account on it, and a clock that moves by hand."""
+
+    def __init__(self, directory: Path, *, cash: str = "1000000") -> None:
+        self.directory, self.now = directory, NOON
+        self.news: list[News] = []
+        self._ids = count(1)
+        self._open()
+        self.account = Account(key="k", secret_digest="d", name="k", deposit=Decimal(cash))
+        self.account.webhook = Webhook(url="http://x", secret="whsec_eA==")
+        self.exchange.keep_account(self.account, now=NOON)
+        self.price("150")
+
+    def price(self, price: str, *, size: str = "1000000", symbol: str = "AAPL") -> None:
+        """Hold a price: bids a cent and two below it, asks a cent and two above."""
+        self.exchange.market.set_price(symbol, Decimal(price), size=Decimal(size))
+
+    def terms(self, quantity: str = "10", **given: object) -> Terms:
+        """Return a market order to buy AAPL, but for what is given."""
+        limit, stop = given.pop("limit", None), given.pop("stop", None)
+        kind = {
+            (False, False): OrderType.MARKET,
+            (True, False): OrderType.LIMIT,
+            (False, True): OrderType.STOP,
+            (True, True): OrderType.STOP_LIMIT,
+        }[limit is not None, stop is not None]
+        told = {
+            "client_order_id": f"c{next(self._ids)}",
+            "symbol": "AAPL",
+            "side": Side.BUY,
+            "type": kind,
+            "time_in_force": TimeInForce.GTC,
+            "quantity": Decimal(quantity),
+            "limit_price": None if limit is None else Decimal(str(limit)),
+            "stop_price": None if stop is None else Decimal(str(stop)),
+            **given,
+        }
+        return Terms(**told)  # type: ignore[arg-type]
+
+    def place(self, quantity: str = "10", **given: object) -> Order:
+        """Place an order."""
+        order, _ = self.exchange.place(self.account, self.terms(quantity, **given), now=self.now)
+        self.news += self.exchange.commit()
+        return order
+
+    def step(self, *, after: timedelta = timedelta(milliseconds=250)) -> None:
+        """Let a tick pass."""
+        self.now += after
+        self.exchange.step(now=self.now)
+        self.news += self.exchange.commit()
+
+    def fills(self, order: Order) -> list[tuple[str, str]]:
+        """Return an order's fills as quantity and price."""
+        return [
+            (f"{fill.quantity:f}", f"{fill.price:f}")
+            for fill in self.exchange.books.executions_in(order)
+        ]
+
+    def reopen(self) -> None:
+        """Close the ledger and build the exchange anew from it."""
+        self.close()
+        self._open()
+        self.account = self.exchange.books.accounts["k"]
+
+    def close(self) -> None:
+        self.exchange.ledger.close()
+
+    def _open(self) -> None:
+        self.exchange = Exchange(Ledger(self.directory), seed=1, now=self.now)
+
+
+@pytest.fixture
+def floor(tmp_path: Path) -> Iterator[Floor]:
+    floor = Floor(tmp_path / "floor")
+    yield floor
+    floor.close()
