@@ -34,7 +34,7 @@ def parse_amount(value: object) -> Decimal:
         amount = Decimal(value)
     except InvalidOperation as error:
         raise ValueError(f"{str(value)[:40]!r} is not an amount") from error
-    if not amount.is_finite() or abs(amount) >= LARGEST:
+    if not amount.is_finite() or amount.copy_abs() >= LARGEST:
         raise ValueError("the amount is out of range")
     exponent = amount.as_tuple().exponent
     if isinstance(exponent, int) and exponent < FINEST:

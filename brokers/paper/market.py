@@ -194,7 +194,7 @@ class Market:
             }
 
     def _show(self, listing: Listing) -> None:
-        half_spread = max(1, listing.price // 20_000)
+        half_spread = 1 if listing.held else max(1, listing.price // 20_000)
         listing.bids = [self._level(listing, -half_spread - n) for n in range(LEVELS)]
         listing.asks = [self._level(listing, half_spread + n) for n in range(LEVELS)]
 

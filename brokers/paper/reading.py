@@ -106,7 +106,7 @@ def read_client_order_id(value: object) -> str:
     if not isinstance(value, str) or not CLIENT_ORDER_ID.fullmatch(value):
         raise Refusal(
             "invalid_client_order_id",
-            "client_order_id takes 1 to 64 letters, digits, and . _ : -",
+            "client_order_id takes 1 to 64 of letters, digits, dots, colons, dashes, underscores.",
             field="client_order_id",
         )
     return value

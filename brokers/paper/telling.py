@@ -26,6 +26,7 @@ JITTER = 0.2  # of a pause, either way, so that what failed together is not retr
 GIVE_UP_AFTER = timedelta(days=1)
 AT_ONCE = 16  # tries on the wire at the same time
 WITHIN = aiohttp.ClientTimeout(total=10)  # seconds a receiver has to answer
+SWAPPED_AFTER = 0.1  # seconds, so that two on the wire at once do not swap back
 GONE = 410
 WRONG_SECRET = "whsec_" + "d3Jvbmc" * 4  # no account's
 
@@ -63,7 +64,7 @@ class Teller:
         for _ in range(1 + (copies.times if copies else 0)):
             self._plan(news, due)
         if swapped is not None:
-            self._hasten(swapped, due)
+            self._hasten(swapped, due + SWAPPED_AFTER)
 
     def resume(self, *, now: datetime) -> None:
         """Take up what was owed when the exchange last stopped."""
