@@ -20,8 +20,6 @@ SHARED: list[structlog.typing.Processor] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
     structlog.stdlib.add_logger_name,
-    structlog.stdlib.ExtraAdder(),
-    without_colours,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
     structlog.processors.StackInfoRenderer(),
 ]
@@ -31,9 +29,7 @@ def configuration(*, as_json: bool, level: str) -> dict[str, Any]:
     """Set structlog up and return the LOGGING setting that goes with it."""
     structlog.configure(
         processors=[
-            *SHARED[:3],
-            structlog.stdlib.PositionalArgumentsFormatter(),
-            *SHARED[4:],
+            *SHARED,
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -51,7 +47,7 @@ def configuration(*, as_json: bool, level: str) -> dict[str, Any]:
         "formatters": {
             "line": {
                 "()": structlog.stdlib.ProcessorFormatter,
-                "foreign_pre_chain": SHARED,
+                "foreign_pre_chain": [*SHARED, structlog.stdlib.ExtraAdder(), without_colours],
                 "processors": [
                     structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                     *renderers,
@@ -64,6 +60,9 @@ def configuration(*, as_json: bool, level: str) -> dict[str, Any]:
             "django": {"handlers": [], "propagate": True},
             "uvicorn": {"handlers": [], "propagate": True},
             "uvicorn.error": {"handlers": [], "propagate": True},
+            "celery.beat": {"level": "WARNING"},  # the sweep comes every second: these say so
+            "celery.worker.strategy": {"level": "WARNING"},
+            "celery.app.trace": {"level": "WARNING"},
             # Addresses hold what is nobody else's: a way to sign in, a webhook's token.
             "uvicorn.access": {"handlers": [], "level": "WARNING"},
             "httpx": {"level": "WARNING"},  # likewise

@@ -44,6 +44,12 @@ def pytest_load_initial_conftests(
     return (yield)
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Leave the test databases of a server that is thrown away with them."""
+    if os.environ.get("DESK_THROWAWAY_POSTGRES"):
+        config.option.reuse_db = True
+
+
 def _start_what_is_missing(servers: ExitStack) -> None:
     data = Path(tempfile.mkdtemp(prefix="blotter-test-"))
     servers.callback(shutil.rmtree, data, ignore_errors=True)
@@ -54,6 +60,7 @@ def _start_what_is_missing(servers: ExitStack) -> None:
         postgres.prepare()
         servers.enter_context(running(postgres))
         _set(servers, "DATABASE_URL", postgres.url())
+        _set(servers, "DESK_THROWAWAY_POSTGRES", "1")
     if "REDIS_URL" not in os.environ:
         valkey = Valkey(data=data)
         servers.enter_context(running(valkey))
