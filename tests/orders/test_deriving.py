@@ -1,0 +1,186 @@
+"""The same facts give the same view, whatever order they came in."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from brokers.messages import Fill, Snapshot
+from brokers.vocabulary import ExecutionKind, Status
+from orders.deriving import RANK, Flag, View, derive, digest
+from tests.fakes import TICKET, fill, snapshot
+
+TEN = Decimal(10)
+
+
+def told(status: Status, version: int = 1, filled: str = "0", **changes: Any) -> Snapshot:
+    return snapshot(TICKET, status=status, version=version, cumulative=Decimal(filled), **changes)
+
+
+def view(*facts: Snapshot | Fill, quantity: Decimal = TEN) -> View:
+    return derive(
+        quantity,
+        [fact for fact in facts if isinstance(fact, Snapshot)],
+        [fact for fact in facts if isinstance(fact, Fill)],
+    )
+
+
+S = Status
+
+
+@pytest.mark.parametrize(
+    ("facts", "status", "filled", "flags"),
+    [
+        ([], None, "0", set()),
+        ([told(S.PENDING_NEW)], S.PENDING_NEW, "0", set()),
+        ([told(S.PENDING_NEW), told(S.NEW, 2)], S.NEW, "0", set()),
+        ([told(S.NEW, 2), told(S.PENDING_NEW)], S.NEW, "0", set()),
+        ([told(S.NEW), fill(TICKET, "a", "4")], S.PARTIALLY_FILLED, "4", set()),
+        ([fill(TICKET, "a", "4")], S.PARTIALLY_FILLED, "4", set()),
+        ([fill(TICKET, "a", "10")], S.FILLED, "10", set()),
+        ([told(S.NEW), fill(TICKET, "a", "10")], S.FILLED, "10", set()),
+        # "filled" is believed when the executions are in.
+        ([told(S.FILLED, 2, "10")], S.PARTIALLY_FILLED, "0", {Flag.FILLS_MISSING}),
+        (
+            [told(S.FILLED, 2, "10"), fill(TICKET, "a", "4")],
+            S.PARTIALLY_FILLED,
+            "4",
+            {Flag.FILLS_MISSING},
+        ),
+        ([told(S.FILLED, 2, "10"), fill(TICKET, "a", "10")], S.FILLED, "10", set()),
+        ([told(S.CANCELED, 2)], S.CANCELED, "0", set()),
+        ([told(S.CANCELED, 2, "4"), fill(TICKET, "a", "4")], S.CANCELED, "4", set()),
+        # A fill that crossed our cancel is booked, and the claim it overtook is shown.
+        (
+            [told(S.CANCELED, 2), fill(TICKET, "a", "10")],
+            S.FILLED,
+            "10",
+            {Flag.TERMINAL_CONFLICT},
+        ),
+        ([told(S.CANCELED, 2), fill(TICKET, "a", "3")], S.CANCELED, "3", set()),
+        (
+            [told(S.CANCELED, 2), told(S.REJECTED, 3)],
+            S.REJECTED,
+            "0",
+            {Flag.TERMINAL_CONFLICT},
+        ),
+        ([told(S.CANCELED, 2), told(S.NEW, 3)], S.CANCELED, "0", {Flag.TERMINAL_CONFLICT}),
+        (
+            [told(S.REJECTED, 2), fill(TICKET, "a", "1")],
+            S.REJECTED,
+            "1",
+            {Flag.FILL_ON_REJECTED},
+        ),
+        ([told(S.EXPIRED, 2)], S.EXPIRED, "0", set()),
+        ([told(S.REPLACED, 2)], S.REPLACED, "0", set()),
+        ([told(S.PENDING_CANCEL, 2)], S.NEW, "0", set()),
+        ([told(S.PENDING_REPLACE, 2)], S.NEW, "0", set()),
+        ([told(S.INDETERMINATE, 2, raw_status="frobbed")], S.INDETERMINATE, "0", set()),
+        ([told(S.HELD)], S.HELD, "0", set()),
+        ([told(S.DONE_FOR_DAY, 2)], S.DONE_FOR_DAY, "0", set()),
+        ([fill(TICKET, "a", "11")], S.FILLED, "11", {Flag.OVERFILL}),
+        # The same trade twice is one trade; one with another id, day or order is another.
+        ([fill(TICKET, "a", "4"), fill(TICKET, "a", "4")], S.PARTIALLY_FILLED, "4", set()),
+        (
+            [
+                fill(TICKET, "a", "4"),
+                fill(TICKET, "a", "4", trade_date=fill(TICKET, "a", "1").trade_date.replace(day=3)),
+            ],
+            S.PARTIALLY_FILLED,
+            "8",
+            set(),
+        ),
+        (
+            [
+                fill(TICKET, "a", "10"),
+                fill(TICKET, "a", "10", kind=ExecutionKind.BUST),
+                told(S.NEW),
+            ],
+            S.NEW,
+            "0",
+            {Flag.HAS_BUST},
+        ),
+        (
+            [
+                fill(TICKET, "a", "10"),
+                fill(TICKET, "a", "7", kind=ExecutionKind.CORRECT, revision=1),
+                fill(TICKET, "a", "6", kind=ExecutionKind.CORRECT, revision=2),
+            ],
+            S.PARTIALLY_FILLED,
+            "6",
+            set(),
+        ),
+    ],
+)
+def test_what_facts_add_up_to(
+    facts: list[Snapshot | Fill], status: Status | None, filled: str, flags: set[Flag]
+) -> None:
+    shown = view(*facts)
+
+    assert (shown.status, shown.filled, set(shown.flags)) == (status, Decimal(filled), flags)
+    assert view(*reversed(facts)) == shown
+
+
+def test_every_status_has_a_rank() -> None:
+    assert set(RANK) == set(Status)
+
+
+def test_the_broker_has_the_last_word_on_why() -> None:
+    shown = view(told(S.NEW), told(S.REJECTED, 2, reason="No funds", raw_status="rej"))
+
+    assert (shown.reason, shown.raw_status) == ("No funds", "rej")
+
+
+def test_two_tellings_of_one_moment_are_one_fact_and_two_moments_are_two() -> None:
+    assert digest(told(S.NEW)) == digest(told(S.NEW, raw="{another spelling}"))
+    assert digest(told(S.NEW)) != digest(told(S.NEW, 2))
+
+
+amounts = st.decimals("0.000000001", "999999999.999999999", places=9)
+fills = st.builds(
+    fill,
+    st.just(TICKET),
+    st.sampled_from("abcdef"),
+    amounts.map(str),
+    amounts.map(str),
+    kind=st.sampled_from(ExecutionKind),
+    revision=st.integers(0, 2),
+)
+snapshots = st.builds(
+    told,
+    st.sampled_from(Status),
+    st.integers(1, 3),
+    st.integers(0, 12).map(str),
+)
+
+
+@given(facts=st.lists(fills | snapshots, max_size=12), data=st.data())
+def test_any_shuffle_and_repetition_gives_the_same_view(
+    facts: list[Snapshot | Fill], data: st.DataObject
+) -> None:
+    once = view(*facts)
+
+    again = data.draw(st.lists(st.sampled_from(facts), max_size=6)) if facts else []
+    shuffled = data.draw(st.permutations(facts + again))
+
+    assert view(*shuffled) == once
+
+
+@given(st.lists(st.tuples(amounts, amounts), min_size=1, max_size=40))
+def test_the_average_is_exact_to_nine_decimals(trades: list[tuple[Decimal, Decimal]]) -> None:
+    shown = view(
+        *(fill(TICKET, str(n), str(q), str(p)) for n, (q, p) in enumerate(trades)),
+        quantity=Decimal("1e11"),
+    )
+
+    quantity = sum(Fraction(q) for q, _ in trades)
+    value = sum(Fraction(q) * Fraction(p) for q, p in trades)
+    assert Fraction(shown.filled) == quantity
+    assert Fraction(shown.value) == value
+    assert shown.average_price is not None
+    assert abs(Fraction(shown.average_price) - value / quantity) <= Fraction(1, 2 * 10**9)

@@ -1,0 +1,135 @@
+"""One intent, one order, however often it is asked for."""
+
+from __future__ import annotations
+
+import threading
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.db import connections
+from django.utils import timezone
+
+from brokers.messages import Ticket
+from orders import actors, auditing, placing
+from orders.errors import AccountClosed, BadTicket, OrderIdTaken
+from orders.models import Account, AuditEvent, Order
+from tests.factories import AccountFactory, a_ticket
+from tests.fakes import ScriptedBroker
+
+ANA = actors.component("ana")
+
+
+def place(account: Account, ticket: Ticket) -> tuple[Order, bool]:
+    return placing.place(account, ticket, source="api", actor=ANA, now=timezone.now())
+
+
+@pytest.mark.django_db
+class TestPlace:
+    def test_records_the_intent_before_anything_else(self, broker: ScriptedBroker) -> None:
+        order, is_new = place(AccountFactory(), a_ticket(wire_id="A-1"))
+
+        assert is_new
+        assert (order.client_order_id, order.wire_id, order.submission) == ("A-1", "A-1", "ready")
+        event = order.events.get()
+        assert (event.action, event.after["quantity"]) == ("order.placed", "10")
+        assert auditing.first_broken(str(order.account_id)) is None
+        assert broker.submitted == []
+
+    def test_repeated_is_the_same_order(self, broker: ScriptedBroker) -> None:
+        account, ticket = AccountFactory(), a_ticket()
+
+        first, _ = place(account, ticket)
+        second, is_new = place(account, ticket)
+
+        assert (second, is_new) == (first, False)
+        assert AuditEvent.objects.filter(action="order.placed").count() == 1
+
+    def test_repeated_on_a_halted_account_is_still_the_same_order(
+        self, broker: ScriptedBroker
+    ) -> None:
+        account, ticket = AccountFactory(), a_ticket()
+        first, _ = place(account, ticket)
+        account.halted_at = timezone.now()
+
+        assert place(account, ticket) == (first, False)
+
+    @pytest.mark.parametrize(
+        "changes", [{"quantity": Decimal(11)}, {"symbol": "X"}, {"limit_price": Decimal(1)}]
+    )
+    def test_the_same_id_for_something_else_is_refused(
+        self, broker: ScriptedBroker, changes: dict[str, Any]
+    ) -> None:
+        account, ticket = AccountFactory(), a_ticket(wire_id="A-1")
+        place(account, ticket)
+
+        with pytest.raises(OrderIdTaken):
+            place(account, a_ticket(wire_id="A-1", **changes))
+
+    def test_the_same_id_in_another_account_is_another_order(self, broker: ScriptedBroker) -> None:
+        place(AccountFactory(), a_ticket(wire_id="A-1"))
+
+        assert place(AccountFactory(), a_ticket(wire_id="A-1"))[1]
+
+    @pytest.mark.parametrize(
+        ("changes", "field"),
+        [
+            ({"symbol": ""}, "symbol"),
+            ({"quantity": Decimal(0)}, "quantity"),
+            ({"quantity": Decimal(-1)}, "quantity"),
+            ({"quantity": Decimal("NaN")}, "quantity"),
+            ({"quantity": Decimal("sNaN")}, "quantity"),
+            ({"quantity": Decimal("Infinity")}, "quantity"),
+            ({"quantity": Decimal("1e999999")}, "quantity"),
+            ({"quantity": Decimal("1e-999999")}, "quantity"),
+            ({"quantity": Decimal("0.0000000001")}, "quantity"),
+            ({"limit_price": None}, "limit_price"),
+            ({"limit_price": Decimal(-1)}, "limit_price"),
+            ({"limit_price": Decimal("NaN")}, "limit_price"),
+            ({"stop_price": Decimal(1)}, "stop_price"),
+            ({"wire_id": ""}, "client_order_id"),
+            ({"wire_id": "x" * 129}, "client_order_id"),
+            ({"wire_id": "a b"}, "client_order_id"),
+            ({"wire_id": "é"}, "client_order_id"),
+            ({"wire_id": "a\0"}, "client_order_id"),
+            ({"wire_id": "\ud800"}, "client_order_id"),
+        ],
+        ids=repr,
+    )
+    def test_refuses_what_no_broker_could_act_on_and_names_the_field(
+        self, broker: ScriptedBroker, changes: dict[str, Any], field: str
+    ) -> None:
+        with pytest.raises(BadTicket) as refused:
+            place(AccountFactory(), a_ticket(**changes))
+
+        assert refused.value.field == field
+        assert not Order.objects.exists()
+
+    def test_refuses_an_account_that_takes_none(self, broker: ScriptedBroker) -> None:
+        with pytest.raises(AccountClosed):
+            place(AccountFactory(is_open=False), a_ticket())
+        with pytest.raises(AccountClosed):
+            place(AccountFactory(halted_at=timezone.now()), a_ticket())
+
+
+@pytest.mark.django_db(transaction=True)
+def test_twenty_clicks_at_once_place_one_order(broker: ScriptedBroker) -> None:
+    account, ticket = AccountFactory(), a_ticket()
+    start, placed = threading.Barrier(20), []
+
+    def click() -> None:
+        try:
+            start.wait()
+            placed.append(place(account, ticket))
+        finally:
+            connections.close_all()
+
+    clicks = [threading.Thread(target=click) for _ in range(20)]
+    for one in clicks:
+        one.start()
+    for one in clicks:
+        one.join()
+
+    assert len(placed) == 20
+    assert len({order.id for order, _ in placed}) == 1
+    assert sum(is_new for _, is_new in placed) == 1

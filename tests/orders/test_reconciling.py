@@ -1,0 +1,232 @@
+"""Doubt is settled by asking; silence is never a verdict."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from brokers.errors import AuthRefused, BrokerError, OutcomeUnknown
+from brokers.vocabulary import Status
+from orders import attending, reconciling, timing
+from orders.models import Account, Order
+from orders.models.inquiry import Inquiry
+from orders.states import Submission
+from tests.factories import OrderFactory, a_ticket
+from tests.fakes import ScriptedBroker, call, fill
+
+pytestmark = pytest.mark.django_db
+
+SECONDS = (1, 2, 4, 8, 15)
+
+
+def in_doubt(**changes: object) -> Order:
+    return OrderFactory(unknown=True, **changes)
+
+
+def a_known_order(account: Account, broker: ScriptedBroker) -> Order:
+    """The positive control: an order the broker is known to have, and shows in its list."""
+    known = OrderFactory(working=True, account=account)
+    broker.has(known.ticket())
+    return known
+
+
+def after(order: Order, seconds: float) -> datetime:
+    return order.submission_at + timedelta(seconds=seconds)
+
+
+class TestDoubt:
+    def test_is_settled_by_finding_the_order_with_its_fills(self, broker: ScriptedBroker) -> None:
+        order = in_doubt()
+        broker.has(order.ticket(), fill(order.ticket(), "a", "4"))
+
+        reconciling.reconcile(order.id, now=after(order, 1))
+
+        order.refresh_from_db()
+        assert (order.submission, order.status) == (Submission.ACCEPTED, Status.PARTIALLY_FILLED)
+        assert order.inquiries.get().result == Inquiry.Result.FOUND
+
+    def test_is_settled_by_the_list_where_the_lookup_lies(
+        self, broker: ScriptedBroker, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        order = in_doubt()
+        broker.has(order.ticket())
+        monkeypatch.setattr(broker, "find", lambda wire_id: None)
+
+        reconciling.reconcile(order.id, now=after(order, 1))
+
+        order.refresh_from_db()
+        assert order.submission == Submission.ACCEPTED
+
+    @pytest.mark.parametrize(
+        "silence",
+        [
+            OutcomeUnknown("silence", call=call(None)),
+            OutcomeUnknown("503", call=call(503)),
+            AuthRefused("who?", code="auth", call=call(401)),
+            BrokerError("?"),
+        ],
+        ids=repr,
+    )
+    def test_is_never_settled_by_silence(
+        self, broker: ScriptedBroker, silence: BrokerError
+    ) -> None:
+        order = in_doubt()
+        a_known_order(order.account, broker)
+        broker.silent = silence
+
+        for seconds in (*SECONDS, 60, 3600, 86_400):
+            reconciling.reconcile(order.id, now=after(order, seconds))
+
+        order.refresh_from_db()
+        assert order.submission == Submission.UNKNOWN
+        assert order.escalated_at is not None
+        assert order.look_at is not None
+
+    def test_ends_as_absent_by_the_documented_rule_only(self, broker: ScriptedBroker) -> None:
+        order = in_doubt()
+        a_known_order(order.account, broker)
+        seen = []
+
+        for seconds in SECONDS:
+            reconciling.reconcile(order.id, now=after(order, seconds))
+            order.refresh_from_db()
+            seen.append(order.submission)
+
+        # G1 is 1 s and G2 5 s: three passes past the first, and one past the second.
+        assert seen == ["unknown", "unknown", "unknown", "absent", "absent"]
+        assert len(order.events.get(action="order.absent").evidence) == 8
+
+    def test_is_not_ended_by_a_list_that_shows_nothing_of_ours(
+        self, broker: ScriptedBroker
+    ) -> None:
+        order = in_doubt()
+
+        for seconds in SECONDS:
+            reconciling.reconcile(order.id, now=after(order, seconds))
+
+        order.refresh_from_db()
+        assert order.submission == Submission.UNKNOWN
+        walked = order.inquiries.filter(path="its list of orders")
+        assert {inquiry.result for inquiry in walked} == {Inquiry.Result.NO_ANSWER}
+
+    def test_is_not_ended_where_absence_proves_nothing(
+        self, broker: ScriptedBroker, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from dataclasses import replace
+
+        passport = replace(
+            broker.passport, doubt=replace(broker.passport.doubt, absence_is_definitive=False)
+        )
+        monkeypatch.setattr(broker, "passport", passport)
+        order = in_doubt()
+        a_known_order(order.account, broker)
+
+        for seconds in (*SECONDS, 3600):
+            reconciling.reconcile(order.id, now=after(order, seconds))
+
+        order.refresh_from_db()
+        assert order.submission == Submission.UNKNOWN
+
+
+class TestQuietOrders:
+    def test_a_fill_nobody_told_us_of_is_found(self, broker: ScriptedBroker) -> None:
+        order = OrderFactory(working=True)
+        broker.has(order.ticket(), fill(order.ticket(), "a", "4"))
+
+        reconciling.reconcile(order.id, now=timing.database_now())
+
+        order.refresh_from_db()
+        assert (order.status, order.filled_quantity) == (Status.PARTIALLY_FILLED, 4)
+
+    def test_absence_of_a_working_order_changes_nothing(self, broker: ScriptedBroker) -> None:
+        order = OrderFactory(working=True)
+
+        reconciling.reconcile(order.id, now=timing.database_now())
+
+        order.refresh_from_db()
+        assert (order.submission, order.status) == (Submission.ACCEPTED, Status.NEW)
+        assert order.look_at is not None
+
+    def test_a_refusal_is_verified_once(self, broker: ScriptedBroker) -> None:
+        order = OrderFactory(refused=True, look_at=timing.database_now())
+
+        reconciling.reconcile(order.id, now=timing.database_now())
+
+        order.refresh_from_db()
+        assert (order.submission, order.look_at) == (Submission.REFUSED, None)
+
+    def test_a_refusal_that_was_not_one_is_taken_back(self, broker: ScriptedBroker) -> None:
+        order = OrderFactory(refused=True)
+        broker.has(order.ticket())
+
+        reconciling.reconcile(order.id, now=timing.database_now())
+
+        order.refresh_from_db()
+        assert order.submission == Submission.ACCEPTED
+
+
+class TestSweep:
+    def test_finds_what_lost_its_doorbell_and_sends_it(self, broker: ScriptedBroker) -> None:
+        order = OrderFactory(look_at=timing.database_now())
+
+        for due in attending.due(now=timing.database_now()):
+            attending.look(due.order_id, now=timing.database_now())
+
+        order.refresh_from_db()
+        assert order.submission == Submission.ACCEPTED
+        assert attending.last_sweep() is not None
+
+    def test_hands_each_order_out_once_and_again_if_it_got_lost(
+        self, broker: ScriptedBroker
+    ) -> None:
+        now = timing.database_now()
+        order = OrderFactory(working=True, look_at=now, cancel_at=now)
+
+        [due] = attending.due(now=now)
+        assert (due.order_id, due.look, due.cancel) == (order.id, True, True)
+        assert attending.due(now=now) == []
+        assert len(attending.due(now=now + timing.HANDED_OUT)) == 1
+
+    def test_takes_a_sender_whose_lease_lapsed_for_dead(
+        self, broker: ScriptedBroker, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from orders import recording
+
+        monkeypatch.setattr(timing, "LEASE", timedelta(0))
+        order = OrderFactory()
+        assert recording.claim_submission(order.id) is not None
+
+        attending.look(order.id, now=timing.database_now())
+
+        order.refresh_from_db()
+        assert order.submission == Submission.UNKNOWN
+        assert broker.submitted == []
+
+    def test_lets_nothing_out_past_its_time(self, broker: ScriptedBroker) -> None:
+        now = timing.database_now()
+        order = OrderFactory(submit_by=now, look_at=now)
+
+        attending.look(order.id, now=now)
+
+        order.refresh_from_db()
+        assert order.submission == Submission.EXPIRED_UNSENT
+        assert broker.submitted == []
+
+
+def test_the_ladder_never_ends() -> None:
+    began = timing.database_now()
+    now, gaps = began, []
+    for _ in range(200):
+        later = timing.next_look(began, now=now)
+        assert later > now
+        gaps.append((later - now).total_seconds())
+        now = later
+    assert gaps[:7] == [1, 1, 2, 4, 7, 15, 30]
+    assert gaps[-1] == 86_400
+
+
+def test_a_ticket_is_the_same_on_every_attempt() -> None:
+    order = OrderFactory()
+    assert order.ticket() == order.ticket()
+    assert a_ticket().wire_id != a_ticket().wire_id
