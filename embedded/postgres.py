@@ -4,6 +4,7 @@ import os
 import secrets
 import signal
 import subprocess
+import time
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +18,7 @@ from embedded.places import Unusable, first_executable, package_folder, socket_f
 from embedded.spawning import NOBODY, unprivileged
 
 NAME = "desk"  # the database and its owner
+LEAVES_WITHIN = 10  # seconds
 FORGETFUL = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")  # for tests only
 
 
@@ -67,8 +69,12 @@ class Postgres:
     def prepare(self) -> None:
         """Create the cluster on first use. Safe to call before every start.
 
+        A server whose launcher was killed is still writing its last pages: wait for it to leave.
         Raises Unusable if the cluster was made by another major version.
         """
+        deadline = time.monotonic() + LEAVES_WITHIN
+        while self._is_held() and time.monotonic() < deadline:
+            time.sleep(0.05)
         version = self.cluster / "PG_VERSION"
         if not version.exists():
             self._initialise()
@@ -107,6 +113,16 @@ class Postgres:
                 if known is None:
                     connection.execute(f"CREATE DATABASE {NAME}")
         except psycopg.OperationalError:
+            return False
+        return True
+
+    def _is_held(self) -> bool:
+        try:
+            holder = int((self.cluster / "postmaster.pid").read_text().split()[0])
+            os.kill(holder, 0)
+        except PermissionError:  # alive, and somebody else
+            return True
+        except (FileNotFoundError, IndexError, ProcessLookupError):
             return False
         return True
 

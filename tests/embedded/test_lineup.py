@@ -3,6 +3,8 @@
 import os
 import signal
 import stat
+import subprocess
+import threading
 
 import pytest
 
@@ -59,6 +61,18 @@ class TestPostgres:
 
         with pytest.raises(Unusable, match=r"made by PostgreSQL 13.*pg_dump"):
             Postgres(data=tmp_path).prepare()
+
+    def test_waits_for_a_server_that_lost_its_launcher_to_leave(self, tmp_path):
+        (tmp_path / "pg").mkdir()
+        (tmp_path / "pg" / "PG_VERSION").write_text("13\n")
+        leaving = subprocess.Popen(["sleep", "30"])
+        (tmp_path / "pg" / "postmaster.pid").write_text(f"{leaving.pid}\n/somewhere\n")
+        threading.Timer(0.2, lambda: (leaving.kill(), leaving.wait())).start()
+
+        with pytest.raises(Unusable, match="made by PostgreSQL 13"):
+            Postgres(data=tmp_path).prepare()
+
+        assert leaving.returncode is not None
 
 
 class TestSockets:
