@@ -1,0 +1,119 @@
+"""Asks brokers for what pages show beside the orders: prices, balances, holdings.
+
+None of it decides anything. A page waits two seconds for it and then does
+without, saying so: a broker that hangs must not take the desk with it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as TooLate
+from functools import cache
+from typing import TypeVar
+from uuid import UUID
+
+from django.utils import timezone
+
+from brokers.adapter import BrokerAdapter
+from brokers.errors import BrokerError
+from brokers.messages import Balance, Bar, Holding, Instrument, Quote
+from orders import connecting
+from orders.models import Account
+from orders.secrets import SecretUnreadable
+
+WITHIN = 2.0  # seconds a page waits
+PRICES_KEPT = 1.0  # seconds; several panels of one page ask for the same price
+INSTRUMENTS_KEPT = 300.0  # seconds; a list of what can be traded hardly changes
+NOTED_EVERY = 5.0  # seconds; the health strip needs no more
+
+Told = TypeVar("Told")
+
+_kept: dict[tuple[UUID, str], tuple[float, object]] = {}
+_noted: dict[UUID, float] = {}
+
+
+class NoAnswer(Exception):
+    """The broker did not say, or not in time."""
+
+
+def quote(account: Account, symbol: str) -> Quote | None:
+    """Return a symbol's latest price, or None where the broker knows no such symbol.
+
+    Raises NoAnswer.
+    """
+    return _remembered(account, f"quote {symbol}", PRICES_KEPT, lambda a: a.quote(symbol))
+
+
+def bars(account: Account, symbol: str, *, seconds: int, count: int) -> tuple[Bar, ...]:
+    """Return a symbol's latest bars, oldest first. Raises NoAnswer."""
+    return _remembered(
+        account,
+        f"bars {seconds} {count} {symbol}",
+        PRICES_KEPT,
+        lambda adapter: adapter.bars(symbol, seconds=seconds, count=count),
+    )
+
+
+def instruments(account: Account) -> tuple[Instrument, ...]:
+    """Return what can be traded. Raises NoAnswer."""
+    return _remembered(account, "instruments", INSTRUMENTS_KEPT, lambda a: a.instruments())
+
+
+def balance(account: Account) -> Balance:
+    """Return the broker's own figures. Raises NoAnswer."""
+    return _remembered(account, "balance", PRICES_KEPT, lambda a: a.balance())
+
+
+def holdings(account: Account) -> tuple[Holding, ...]:
+    """Return the broker's own positions. Raises NoAnswer."""
+    return _remembered(account, "holdings", PRICES_KEPT, lambda a: a.holdings())
+
+
+def _remembered(
+    account: Account, what: str, seconds: float, question: Callable[[BrokerAdapter], Told]
+) -> Told:
+    at, answer = _kept.get((account.id, what), (float("-inf"), None))
+    if time.monotonic() - at < seconds:
+        return answer  # type: ignore[return-value]
+    told = _ask(account, question)
+    if len(_kept) > 5_000:
+        _kept.clear()
+    _kept[account.id, what] = time.monotonic(), told
+    return told
+
+
+def _ask(account: Account, question: Callable[[BrokerAdapter], Told]) -> Told:
+    began = time.monotonic()
+    try:
+        adapter = connecting.connect(account)
+        told = _hands().submit(question, adapter).result(timeout=WITHIN)
+    except TooLate as error:
+        _note(account, began, failure=f"No answer within {WITHIN:.0f} s.")
+        raise NoAnswer(f"{account} does not answer.") from error
+    except BrokerError as error:
+        _note(account, began, failure=str(error))
+        raise NoAnswer(str(error)) from error
+    except SecretUnreadable as error:
+        raise NoAnswer(f"The credentials of {account} can't be read.") from error
+    _note(account, began)
+    return told
+
+
+def _note(account: Account, began: float, *, failure: str = "") -> None:
+    """Keep the health strip honest while no order is being asked about."""
+    ended = time.monotonic()
+    if ended - _noted.get(account.id, float("-inf")) < NOTED_EVERY and not failure:
+        return
+    _noted[account.id] = ended
+    now = timezone.now()
+    if failure:
+        connecting.note_silent(account, failure, now=now)
+    else:
+        connecting.note_heard(account, took_ms=round((ended - began) * 1000), now=now)
+
+
+@cache
+def _hands() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(max_workers=16, thread_name_prefix="asking")

@@ -1,0 +1,82 @@
+"""What an order could come to at worst, while nobody knows whether it is live."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from brokers.vocabulary import OrderType, Side
+from orders import positioning
+from orders.models import Account, Order
+from orders.money import ZERO, worth
+from orders.web import asking
+from orders.web.asking import NoAnswer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doubt:
+    """One order in doubt, and what hangs on it."""
+
+    order: Order
+    since: datetime
+    value: Decimal | None  # at worst, in money; None while no price is known
+    held: Decimal  # the position without it
+
+    @property
+    def quantity(self) -> Decimal:
+        """What may be live, signed."""
+        left = self.order.leaves_quantity
+        return left if self.order.side == Side.BUY else -left
+
+    @property
+    def with_it(self) -> Decimal:
+        return self.held + self.quantity
+
+
+def doubts(orders: list[Order]) -> list[Doubt]:
+    """Return orders in doubt: without a price first, then by the largest worst case, then age."""
+    held = _held({order.account_id: order.account for order in orders}.values())
+    found = [
+        Doubt(
+            order=order,
+            since=order.submission_at,
+            value=worst_case(order),
+            held=held.get((order.account_id, order.symbol), ZERO),
+        )
+        for order in orders
+    ]
+    return sorted(
+        found, key=lambda d: (d.value is not None, -(d.value or ZERO), d.since, d.order.id)
+    )
+
+
+def worst_case(order: Order) -> Decimal | None:
+    """Return the most an order could still trade for, or None while no price is known."""
+    price = likely_price(order.account, order.order_type, order.symbol, of=order)
+    return None if price is None else worth(order.leaves_quantity, price)
+
+
+def likely_price(
+    account: Account,
+    order_type: str,
+    symbol: str,
+    *,
+    of: object,
+) -> Decimal | None:
+    """Return the price to reckon with: the order's own limit or stop, else the last one traded."""
+    named: Decimal | None = getattr(of, "limit_price", None) or getattr(of, "stop_price", None)
+    if named is not None and order_type != OrderType.MARKET:
+        return named
+    try:
+        quote = asking.quote(account, symbol)
+    except NoAnswer:
+        return None
+    return quote.last if quote else None
+
+
+def _held(accounts: object) -> dict[tuple[object, str], Decimal]:
+    return {
+        (position.account_id, position.symbol): position.quantity
+        for position in positioning.positions(accounts)  # type: ignore[arg-type]
+    }

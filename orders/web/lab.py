@@ -1,0 +1,262 @@
+"""The lab: makes the paper exchange misbehave on purpose, and shows what its market does.
+
+Only for paper accounts at this desk's own exchange, and only for who may trade in them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django import forms
+from django.conf import settings
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_GET, require_POST
+
+from brokers.messages import Quote
+from brokers.paper.admin import Admin, Dial, Listing, NotDone
+from brokers.vocabulary import Environment
+from orders.models import Account
+from orders.models.account import AccountQuerySet
+from orders.web import asking
+from orders.web.asking import NoAnswer
+from orders.web.forms import AmountField, StrictForm
+from orders.web.people import Request, members_only
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """Something that goes wrong at real brokers, in one click."""
+
+    title: str
+    expect: str
+    faults: tuple[str, ...]
+
+
+SCENARIOS: Mapping[str, Scenario] = {
+    "taken-504": Scenario(
+        "Taken, answered 504",
+        "The next order goes in doubt, is found within seconds, and works. Never sent twice.",
+        ("accept_then_504",),
+    ),
+    "taken-hang": Scenario(
+        "Taken, no answer at all",
+        "The next order is sending for 20 s, or until its webhook proves that it arrived.",
+        ("accept_then_hang",),
+    ),
+    "taken-reset": Scenario(
+        "Taken, connection reset",
+        "The next order goes in doubt, and is found.",
+        ("accept_then_reset",),
+    ),
+    "lost-504": Scenario(
+        "Not taken, answered 504",
+        "The next order goes in doubt until its absence is proved, by both ways of asking.",
+        ("not_accepted_504",),
+    ),
+    "blind": Scenario(
+        "Taken, 504, and the webhook lost",
+        "Only asking can find the next order. It is found all the same.",
+        ("accept_then_504", "webhook_drop"),
+    ),
+    "webhook-first": Scenario(
+        "Webhook before the answer",
+        "The fill beats the answer to its own order. It is counted once.",
+        ("webhook_before_answer",),
+    ),
+    "webhook-delay": Scenario(
+        "Webhook delayed", "The next news comes late. Asking may beat it.", ("webhook_delay",)
+    ),
+    "webhook-twice": Scenario(
+        "Webhook twice", "The next news comes twice, and counts once.", ("webhook_duplicate",)
+    ),
+    "webhook-order": Scenario(
+        "Webhooks out of order",
+        "The next two swap places, and change nothing.",
+        ("webhook_reorder",),
+    ),
+    "webhook-lost": Scenario(
+        "Webhook lost", "The next news never comes. The poll finds it.", ("webhook_drop",)
+    ),
+}
+
+
+class DialForm(StrictForm):
+    fault = forms.CharField(max_length=64)
+    probability = forms.DecimalField(min_value=0, max_value=1, max_digits=7, decimal_places=6)
+    next = forms.IntegerField(min_value=0, max_value=1_000)
+    seconds = forms.DecimalField(
+        required=False, min_value=0, max_value=300, max_digits=6, decimal_places=2
+    )
+    times = forms.IntegerField(required=False, min_value=0, max_value=100)
+
+
+class MoveForm(StrictForm):
+    symbol = forms.CharField(max_length=32)
+    price = AmountField(required=False)
+    do = forms.ChoiceField(choices=[(word, word) for word in ("hold", "release", "open", "close")])
+
+
+@members_only
+@require_GET
+def lab(request: Request) -> HttpResponse:
+    """The first paper account's dials, or that there is none."""
+    account = _paper_accounts(request).first()
+    if account is None:
+        return render(request, "orders/lab.html", {"nav": "lab", "account": None})
+    return redirect("lab-account", account.id)
+
+
+@members_only
+@require_GET
+def lab_account(request: Request, account_id: UUID) -> HttpResponse:
+    """One account's dials, scenarios and tape."""
+    return _page(request, _account(request, account_id))
+
+
+@members_only
+@require_GET
+def tape(request: Request, account_id: UUID) -> HttpResponse:
+    """What the market does, every two seconds."""
+    account = _account(request, account_id)
+    try:
+        rows = [(listing, _quote(account, listing)) for listing in _admin().listings()]
+    except NotDone as error:
+        return render(request, "orders/_tape.html", {"failure": str(error)})
+    return render(request, "orders/_tape.html", {"rows": rows, "account": account})
+
+
+@members_only
+@require_POST
+def scenario(request: Request, account_id: UUID, name: str) -> HttpResponse:
+    """Set something up to go wrong with the next order or the next news."""
+    if name not in SCENARIOS:
+        raise Http404
+    chosen = SCENARIOS[name]
+    return _turn(
+        request,
+        account_id,
+        lambda admin, key: admin.strike_next(key, *chosen.faults),
+        said=f"{chosen.title}. {chosen.expect}",
+    )
+
+
+@members_only
+@require_POST
+def dial(request: Request, account_id: UUID) -> HttpResponse:
+    """Set one fault: how likely it is, how often it strikes for certain."""
+    account = _account(request, account_id)
+    form = DialForm(request.POST)
+    if not form.is_valid():
+        return _page(request, account, failure=_first_error(form), status=422)
+    told = form.cleaned_data
+    changes = {name: told[name] for name in ("probability", "next", "seconds", "times")}
+    given = {name: value for name, value in changes.items() if value is not None}
+    return _turn(
+        request,
+        account_id,
+        lambda admin, key: admin.turn(key, told["fault"], **given),
+        said="Set.",
+    )
+
+
+@members_only
+@require_POST
+def calm(request: Request, account_id: UUID) -> HttpResponse:
+    """Take every fault off."""
+    return _turn(request, account_id, lambda admin, key: admin.calm(key), said="All is calm.")
+
+
+@members_only
+@require_POST
+def move(request: Request, account_id: UUID) -> HttpResponse:
+    """Hold a price, let it go, open or close an instrument."""
+    account = _account(request, account_id)
+    form = MoveForm(request.POST)
+    if form.is_valid() and form.cleaned_data["do"] == "hold" and not form.cleaned_data["price"]:
+        form.add_error("price", "Name the price to hold.")
+    if not form.is_valid():
+        return _page(request, account, failure=_first_error(form), status=422)
+    told = form.cleaned_data
+    changes: dict[str, Any] = {
+        "hold": {"price": told["price"]},
+        "release": {"release": True},
+        "open": {"open": True},
+        "close": {"open": False},
+    }[told["do"]]
+    return _turn(
+        request,
+        account_id,
+        lambda admin, _key: admin.move(told["symbol"], **changes),
+        said=f"{told['symbol']}: {told['do']}.",
+    )
+
+
+def _turn(
+    request: Request, account_id: UUID, do: Callable[[Admin, str], object], *, said: str
+) -> HttpResponse:
+    account = _account(request, account_id)
+    try:
+        do(_admin(), account.unseal_credentials()["key"])
+    except NotDone as error:
+        return _page(request, account, failure=str(error), status=502)
+    if not request.htmx:
+        return redirect(reverse("lab-account", args=[account.id]))
+    return _page(request, account, said=said)
+
+
+def _page(
+    request: Request, account: Account, *, said: str = "", failure: str = "", status: int = 200
+) -> HttpResponse:
+    dials: list[Dial] = []
+    try:
+        dials = _admin().dials(account.unseal_credentials()["key"])
+    except NotDone as error:
+        failure = failure or str(error)
+    context = {
+        "nav": "lab",
+        "account": account,
+        "accounts": _paper_accounts(request),
+        "dials": dials,
+        "scenarios": SCENARIOS,
+        "said": said,
+        "failure": failure,
+    }
+    template = "orders/_lab.html" if request.htmx else "orders/lab.html"
+    return render(request, template, context, status=status)
+
+
+def _admin() -> Admin:
+    return Admin(base_url=settings.DESK_PAPER_URL, token=settings.DESK_PAPER_TOKEN)
+
+
+def _paper_accounts(request: Request) -> AccountQuerySet:
+    accounts = Account.objects.tradable_by(request.user)
+    if not settings.DESK_PAPER_URL:
+        return accounts.none()
+    return accounts.filter(
+        broker="paper", environment=Environment.PAPER, base_url=settings.DESK_PAPER_URL
+    )
+
+
+def _account(request: Request, account_id: UUID) -> Account:
+    found = _paper_accounts(request).filter(id=account_id).first()
+    if found is None:
+        raise Http404
+    return found
+
+
+def _quote(account: Account, listing: Listing) -> Quote | None:
+    try:
+        return asking.quote(account, listing.symbol)
+    except NoAnswer:
+        return None
+
+
+def _first_error(form: forms.Form) -> str:
+    name, errors = next(iter(form.errors.items()))
+    return f"{name}: {errors[0]}" if name != "__all__" else str(errors[0])
