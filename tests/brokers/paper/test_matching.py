@@ -230,6 +230,14 @@ class TestMeans:
 
         assert order.standing is Standing.REPLACED
 
+    def test_a_short_ties_up_what_it_fetched_and_as_much_again(self, floor):
+        floor.place("100", **SELL)
+        books, market = floor.exchange.books, floor.exchange.market
+        assert books.buying_power(floor.account, market) == 1_000_000 + 14_999 - 2 * 15_000
+
+        floor.place("100", limit=100)  # buying it back ties up nothing
+        assert books.buying_power(floor.account, market) == 984_999
+
     def test_closing_costs_nothing(self, floor):
         floor.place("6000")
 

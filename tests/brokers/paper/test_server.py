@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.brokers.paper.test_adapter import MARKET, RESTING
-from tests.paper_exchange import ROOT, TOKEN
+from tests.paper_exchange import ROOT, TOKEN, PaperExchange
 
 ORDER = {
     "client_order_id": "c-1",
@@ -317,6 +317,9 @@ class TestAdmin:
 
 
 class TestProcess:
+    def test_stops_when_it_is_asked_to(self, tmp_path):
+        assert PaperExchange(tmp_path).stop() == 0
+
     @pytest.mark.parametrize(
         ("environment", "says"),
         [({}, "DESK_PAPER_TOKEN"), ({"DESK_PAPER_TOKEN": "t"}, "is using")],
