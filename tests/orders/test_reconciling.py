@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 
 from brokers.errors import AuthRefused, BrokerError, OutcomeUnknown
 from brokers.vocabulary import Status
-from orders import attending, reconciling, timing
+from orders import attending, reconciling, recording, timing
 from orders.models import Account, Order
 from orders.models.inquiry import Inquiry
 from orders.states import Submission
@@ -113,8 +114,6 @@ class TestDoubt:
     def test_is_not_ended_where_absence_proves_nothing(
         self, broker: ScriptedBroker, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        from dataclasses import replace
-
         passport = replace(
             broker.passport, doubt=replace(broker.passport.doubt, absence_is_definitive=False)
         )
@@ -191,8 +190,6 @@ class TestSweep:
     def test_takes_a_sender_whose_lease_lapsed_for_dead(
         self, broker: ScriptedBroker, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        from orders import recording
-
         monkeypatch.setattr(timing, "LEASE", timedelta(0))
         order = OrderFactory()
         assert recording.claim_submission(order.id) is not None

@@ -38,7 +38,7 @@ def sent(**changes: Any) -> Order:
 STORIES: dict[str, tuple[list[Any], Status, str]] = {
     "fills whole": (
         [
-            lambda t: snapshot(t),
+            snapshot,
             lambda t: fill(t, "a", "4"),
             lambda t: snapshot(t, status=Status.PARTIALLY_FILLED, version=2, cumulative=Decimal(4)),
             lambda t: fill(t, "b", "6"),
@@ -49,7 +49,7 @@ STORIES: dict[str, tuple[list[Any], Status, str]] = {
     ),
     "fills in part, and is cancelled": (
         [
-            lambda t: snapshot(t),
+            snapshot,
             lambda t: fill(t, "a", "4"),
             lambda t: snapshot(t, status=Status.CANCELED, version=3, cumulative=Decimal(4)),
         ],

@@ -12,15 +12,15 @@ import httpx
 import psycopg
 import pytest
 from asgiref.sync import sync_to_async
-from brokers import signatures
 from django.utils import timezone
+
+from brokers import signatures
 from orders import actors
+from tests.factories import AccountFactory
 from webhooks import door, trusting
 from webhooks.enrolling import enroll
 from webhooks.keeping import Keeper
 from webhooks.models import Delivery, Endpoint, EndpointSecret
-
-from tests.factories import AccountFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

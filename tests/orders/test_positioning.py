@@ -1,0 +1,94 @@
+"""Positions are folded from executions: average cost, realised profit, straight through zero."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from django.utils import timezone
+
+from brokers.messages import Fill, Report
+from brokers.vocabulary import ExecutionKind, Side
+from orders import recording
+from orders.models.facts import Heard
+from orders.positioning import Position, positions
+from tests.factories import AccountFactory, OrderFactory
+from tests.fakes import NOON, fill, snapshot
+
+pytestmark = pytest.mark.django_db
+
+
+def trade(*trades: str, extra: tuple[Fill, ...] = ()) -> Position:
+    """Book trades such as "+10@100" and "-4@110", each by an order of its own."""
+    account = AccountFactory()
+    for minute, one in enumerate(trades):
+        quantity, price = one.split("@")
+        side = Side.BUY if quantity[0] == "+" else Side.SELL
+        order = OrderFactory(
+            account=account, side=side, quantity=Decimal(quantity[1:]), sending=True
+        )
+        ticket = order.ticket()
+        fills = (
+            fill(
+                ticket,
+                f"x{minute}",
+                quantity[1:],
+                price,
+                executed_at=NOON + timedelta(minutes=minute),
+            ),
+        )
+        recording.heed(
+            account,
+            Report(snapshots=(snapshot(ticket),), fills=fills),
+            heard=Heard.POLL,
+            evidence="poll",
+            now=timezone.now(),
+        )
+    [position] = positions([account])
+    return position
+
+
+@pytest.mark.parametrize(
+    ("trades", "quantity", "average", "realized"),
+    [
+        (["+10@100"], "10", "100", "0"),
+        (["+10@100", "+10@110"], "20", "105", "0"),
+        (["+10@100", "-4@110"], "6", "100", "40"),
+        (["+10@100", "-10@90"], "0", None, "-100"),
+        (["-10@100"], "-10", "100", "0"),
+        (["-10@100", "+4@90"], "-6", "100", "40"),
+        (["+10@100", "-15@110"], "-5", "110", "100"),
+        (["-10@100", "+15@110"], "5", "110", "-100"),
+        (["+0.000000001@100"], "0.000000001", "100", "0"),
+        (["+1@0.1", "+1@0.2", "-2@0.3"], "0", None, "0.3"),
+    ],
+)
+def test_position(trades: list[str], quantity: str, average: str | None, realized: str) -> None:
+    position = trade(*trades)
+
+    assert position.quantity == Decimal(quantity)
+    assert position.average_price == (None if average is None else Decimal(average))
+    assert position.realized == Decimal(realized)
+
+
+def test_profit_at_a_price() -> None:
+    assert trade("+10@100").unrealized(Decimal("101.5")) == 15
+    assert trade("-10@100").unrealized(Decimal("101.5")) == -15
+    assert trade("+10@100", "-10@100").unrealized(Decimal(1)) == 0
+
+
+def test_a_busted_trade_never_was() -> None:
+    order = OrderFactory(sending=True)
+    ticket = order.ticket()
+    busted = fill(ticket, "a", "10", kind=ExecutionKind.BUST)
+    recording.heed(
+        order.account,
+        Report(snapshots=(snapshot(ticket),), fills=(fill(ticket, "a", "10"), busted)),
+        heard=Heard.POLL,
+        evidence="poll",
+        now=timezone.now(),
+    )
+
+    [position] = positions([order.account])
+    assert position.quantity == 0
