@@ -85,7 +85,7 @@ def programs(data: Path, environment: Mapping[str, str], *, port: int) -> Iterat
 
 def at_work(name: str, command: list[str], data: Path, environment: Mapping[str, str]) -> Program:
     """Return a Celery program, ready when it says so through a file: it has no port to ask."""
-    said = data / "run" / f"{name}.ready"
+    said = data / f"{name}.ready"
     said.unlink(missing_ok=True)
     return Program(
         name=name,

@@ -16,7 +16,7 @@ from embedded.places import Unusable
 from embedded.programs import Program
 from embedded.spawning import die_with_parent
 
-START_WITHIN = 60  # seconds; imports on a cold disk are slow
+START_WITHIN = 60.0  # seconds; imports on a cold disk are slow
 STOP_WITHIN = 30  # longer than the longest conversation with a broker: let it end
 AGAIN_AFTER = (1, 2, 4, 8, 15, 30)  # seconds before a crashed program is started again
 SETTLED_AFTER = 60  # seconds of running that clear its record
@@ -67,13 +67,19 @@ class Supervisor:
         self.stages.append([program.name for program in programs])
         for program in programs:
             self.children[program.name] = await self._spawn(program)
-        async with asyncio.timeout(START_WITHIN) as deadline:
-            try:
-                await asyncio.gather(*(self._becomes_ready(program) for program in programs))
-            except TimeoutError:
-                if deadline.expired():
-                    raise Unusable(f"Not ready after {START_WITHIN} s.") from None
-                raise
+        waiting = {
+            asyncio.create_task(self._becomes_ready(program)): program.name for program in programs
+        }
+        done, late = await asyncio.wait(
+            waiting, timeout=START_WITHIN, return_when=asyncio.FIRST_EXCEPTION
+        )
+        for task in late:
+            task.cancel()
+        for task in done:
+            task.result()
+        if late:
+            names = " and ".join(sorted(waiting[task] for task in late))
+            raise Unusable(f"Not ready after {START_WITHIN} s: {names}.")
         self._keepers += [asyncio.create_task(self._keep(program)) for program in programs]
 
     async def run_once(self, program: Program) -> bool:

@@ -5,6 +5,7 @@ Each stand-in writes what happens to it into FOLDER/log, a line at a time.
 
 import asyncio
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from embedded import supervisor as supervising
@@ -39,6 +40,10 @@ def stand_in(name: str, folder: Path, *, manner: str = "good") -> Program:
     )
 
 
+async def never() -> bool:
+    return False
+
+
 async def run(folder: Path, scene: str) -> int:
     supervising.AGAIN_AFTER = (0.05,)
     supervisor = Supervisor()
@@ -54,6 +59,9 @@ async def run(folder: Path, scene: str) -> int:
         )
         if scene == "broken":
             await supervisor.start(stand_in("late", folder, manner="broken"))
+        if scene == "slow":
+            supervising.START_WITHIN = 0.3
+            await supervisor.start(replace(stand_in("late", folder), ready=never))
         supervisor.say("ready")
         await supervisor.stopping.wait()
     except Unusable as reason:

@@ -84,10 +84,13 @@ class TestSockets:
 
         folder = socket_folder(deep, longest_name=".s.PGSQL.5432.lock")
 
+        other = socket_folder(tmp_path / ("e" * 90), longest_name=".s.PGSQL.5432.lock")
+
         assert len(str(folder)) < 80
-        assert folder != socket_folder(tmp_path / ("e" * 90), longest_name=".s.PGSQL.5432.lock")
+        assert folder != other
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
         folder.rmdir()
+        other.rmdir()
 
     def test_are_never_put_where_a_link_leads(self, tmp_path):
         (tmp_path / "elsewhere").mkdir()

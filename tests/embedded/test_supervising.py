@@ -125,6 +125,13 @@ class TestStopping:
 
 
 class TestCrashes:
+    def test_names_what_does_not_become_ready(self, small_desk):
+        desk = small_desk("slow")
+
+        desk.says("Not ready after 0.3 s: late.")
+
+        assert desk.ends() == 1
+
     def test_starts_again_what_has_crashed(self, small_desk):
         desk = small_desk("plain")
         desk.says("ready")
