@@ -147,35 +147,28 @@ def buying_power(
         if position.quantity < 0:
             owed = EXACT.multiply(-position.quantity, price_of(symbol))
             free = EXACT.subtract(free, 2 * owed)
-    closing: dict[tuple[str, Side], Decimal] = {}
+    closable: dict[tuple[str, Side], Decimal] = {}
     for order in working:
-        terms = order.terms
-        side = (terms.symbol, terms.side)
-        opening = opened_by(
-            terms.side,
-            order.remaining,
-            held=account.held(terms.symbol),
-            closing=closing.get(side, ZERO),
-        )
-        closing[side] = EXACT.add(closing.get(side, ZERO), order.remaining)
-        free = EXACT.subtract(
-            free, EXACT.multiply(opening, asked_price(terms, price_of(terms.symbol)))
-        )
+        terms, opening = order.terms, order.remaining
+        way = (terms.symbol, terms.side)
+        if way not in closable:
+            closable[way] = closable_by(terms.side, held=account.held(terms.symbol))
+        if closable[way]:
+            closing = min(opening, closable[way])
+            closable[way] = EXACT.subtract(closable[way], closing)
+            opening = EXACT.subtract(opening, closing)
+        if opening:
+            free = EXACT.subtract(free, EXACT.multiply(opening, asked_price(terms, price_of)))
     return free
 
 
-def opened_by(side: Side, quantity: Decimal, *, held: Decimal, closing: Decimal) -> Decimal:
-    """Return how much of an order opens a position, rather than closing the one held.
-
-    `closing` is what earlier orders on the same side already mean to close.
-    """
-    opposite = max(ZERO, -held if side is Side.BUY else held)
-    still_to_close = max(ZERO, EXACT.subtract(opposite, closing))
-    return max(ZERO, EXACT.subtract(quantity, still_to_close))
+def closable_by(side: Side, *, held: Decimal) -> Decimal:
+    """Return how much of a position an order of this side closes, rather than adds to."""
+    return max(ZERO, -held if side is Side.BUY else held)
 
 
-def asked_price(terms: Terms, last: Decimal) -> Decimal:
+def asked_price(terms: Terms, price_of: Callable[[str], Decimal]) -> Decimal:
     """Return the price an order is reckoned at before it has filled."""
     if terms.limit_price is not None:
         return terms.limit_price
-    return EXACT.multiply(max(last, terms.stop_price or ZERO), CUSHION)
+    return EXACT.multiply(max(price_of(terms.symbol), terms.stop_price or ZERO), CUSHION)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from brokers.paper.accounts import Account, asked_price, opened_by
+from brokers.paper.accounts import Account, asked_price, closable_by
 from brokers.paper.amounts import EXACT, ZERO, write_amount
 from brokers.paper.books import Books
 from brokers.paper.market import Instrument, Market
@@ -49,23 +49,24 @@ def _judge_means(
     market: Market,
     replacing: Order | None,
 ) -> None:
-    working = books.working(account, without=replacing)
-    closing = sum(
-        (
-            order.remaining
-            for order in working
-            if (order.terms.symbol, order.terms.side) == (terms.symbol, terms.side)
-        ),
-        ZERO,
-    )
-    opening = opened_by(
-        terms.side, terms.quantity, held=account.held(terms.symbol), closing=closing
-    )
+    opening = terms.quantity
+    closable = closable_by(terms.side, held=account.held(terms.symbol))
+    if closable:
+        promised = sum(
+            (
+                order.remaining
+                for order in books.working(account, without=replacing)
+                if (order.terms.symbol, order.terms.side) == (terms.symbol, terms.side)
+            ),
+            ZERO,
+        )
+        still = max(ZERO, EXACT.subtract(closable, promised))
+        opening = max(ZERO, EXACT.subtract(opening, still))
     if opening and terms.side is Side.SELL and not instrument.shortable:
         raise Refusal("not_shortable", f"{terms.symbol} can't be sold short.", field="quantity")
     if opening and terms.side is Side.SELL and not account.shorting:
         raise Refusal("insufficient_position", "The account may not sell short.", field="quantity")
-    needed = EXACT.multiply(opening, asked_price(terms, market.price_of(terms.symbol)))
+    needed = EXACT.multiply(opening, asked_price(terms, market.price_of))
     free = books.buying_power(account, market, without=replacing)
     if needed > max(free, ZERO):
         raise Refusal(
