@@ -11,10 +11,11 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_GET
 
+from orders import asking
+from orders.asking import NoAnswer
 from orders.models import Account, Execution, Feed
 from orders.money import ZERO, total
-from orders.web import asking, reading
-from orders.web.asking import NoAnswer
+from orders.web import reading
 from orders.web.filtering import Filter, sequences
 from orders.web.forms import TicketForm
 from orders.web.people import Request, members_only, tradable_ids

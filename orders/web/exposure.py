@@ -7,11 +7,10 @@ from datetime import datetime
 from decimal import Decimal
 
 from brokers.vocabulary import OrderType, Side
-from orders import positioning
+from orders import asking, positioning
+from orders.asking import NoAnswer
 from orders.models import Account, Order
 from orders.money import ZERO, worth
-from orders.web import asking
-from orders.web.asking import NoAnswer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

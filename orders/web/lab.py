@@ -20,10 +20,10 @@ from django.views.decorators.http import require_GET, require_POST
 from brokers.messages import Quote
 from brokers.paper.admin import Admin, Dial, Listing, NotDone
 from brokers.vocabulary import Environment
+from orders import asking
+from orders.asking import NoAnswer
 from orders.models import Account
 from orders.models.account import AccountQuerySet
-from orders.web import asking
-from orders.web.asking import NoAnswer
 from orders.web.forms import AmountField, StrictForm
 from orders.web.people import Request, members_only
 

@@ -11,10 +11,10 @@ from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_GET
 
 from brokers.vocabulary import ExecutionKind
+from orders import asking
+from orders.asking import NoAnswer
 from orders.models import Account, Execution, Order
 from orders.money import plain
-from orders.web import asking
-from orders.web.asking import NoAnswer
 from orders.web.people import Request, members_only
 
 INTERVALS = (5, 60, 300, 900)  # seconds

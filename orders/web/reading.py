@@ -10,12 +10,12 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
-from orders import connecting, positioning
+from orders import asking, connecting, positioning
+from orders.asking import NoAnswer
 from orders.models import Account, Execution, Order
 from orders.money import ZERO
 from orders.states import OPEN_MUTATION
-from orders.web import asking, exposure, story
-from orders.web.asking import NoAnswer
+from orders.web import exposure, story
 from orders.web.filtering import ROWS, Filter, sequences
 from orders.web.people import Request, may_trade, members_only, order_or_404, tradable_ids
 

@@ -18,14 +18,13 @@ from django.views.decorators.http import require_GET, require_POST
 
 from brokers.messages import Balance, Ticket
 from brokers.vocabulary import Side
-from orders import connecting, placing, positioning, timing
+from orders import asking, connecting, placing, positioning, timing
+from orders.asking import NoAnswer
 from orders.errors import DeskError
 from orders.ids import uuid7
 from orders.models import Account, Order
 from orders.models.order import OrderSource
 from orders.money import ZERO, worth
-from orders.web import asking
-from orders.web.asking import NoAnswer
 from orders.web.exposure import likely_price
 from orders.web.forms import TicketForm
 from orders.web.people import Request, actor, members_only

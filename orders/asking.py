@@ -1,6 +1,6 @@
-"""Asks brokers for what pages show beside the orders: prices, balances, holdings.
+"""Asks brokers for what is shown beside the orders: prices, balances, holdings.
 
-None of it decides anything. A page waits two seconds for it and then does
+None of it decides anything. A page or a program waits two seconds for it and then does
 without, saying so: a broker that hangs must not take the desk with it.
 """
 
@@ -23,7 +23,7 @@ from orders import connecting
 from orders.models import Account
 from orders.secrets import SecretUnreadable
 
-WITHIN = 2.0  # seconds a page waits
+WITHIN = 2.0  # seconds anyone waits
 PRICES_KEPT = 1.0  # seconds; several panels of one page ask for the same price
 INSTRUMENTS_KEPT = 300.0  # seconds; a list of what can be traded hardly changes
 NOTED_EVERY = 5.0  # seconds; the health strip needs no more
