@@ -96,6 +96,8 @@ TEMPLATES = [
 ROOT_URLCONF = "config.urls"
 ASGI_APPLICATION = "config.asgi.application"
 DEBUG = False
+LOGIN_URL = "sign-in"
+LOGIN_REDIRECT_URL = "desk"
 APPEND_SLASH = False  # a redirect loses a POST, and every address here is exact
 
 # --- PostgreSQL ---------------------------------------------------------------------------------
@@ -182,7 +184,7 @@ X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 SECURE_SSL_REDIRECT = HTTPS
-SECURE_REDIRECT_EXEMPT = [r"^healthz$"]  # asked from inside, without TLS
+SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz)$"]  # asked from inside, without TLS
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
 SECURE_HSTS_PRELOAD = HTTPS
@@ -194,6 +196,29 @@ SESSION_COOKIE_NAME = "__Host-session" if HTTPS else f"session-{address.port or 
 CSRF_COOKIE_NAME = "__Host-csrf" if HTTPS else f"csrf-{address.port or 80}"
 
 # --- API ----------------------------------------------------------------------------------------
+
+REST_FRAMEWORK = {
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "UNAUTHENTICATED_USER": None,
+    "URL_FORMAT_OVERRIDE": None,
+    "UNICODE_JSON": False,  # whatever text a client sent, it can be repeated
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Blotter API",
+    "DESCRIPTION": (
+        "Places, watches, replaces and cancels orders of one account. An order is on record before"
+        " the desk answers, and is never sent twice: repeat any request whose answer got lost.\n\n"
+        "Amounts are exact decimals, written as strings. Times are RFC 3339 in UTC."
+    ),
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "COMPONENT_SPLIT_PATCH": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "SWAGGER_UI_SETTINGS": {"deepLinking": True, "validatorUrl": None},
+    "POSTPROCESSING_HOOKS": ["orders.api.describing.refuse_unknown_fields"],
+}
 
 # --- Logs ---------------------------------------------------------------------------------------
 

@@ -49,6 +49,12 @@ class OrderQuerySet(models.QuerySet["Order"]):
             | Q(submission=Submission.ACCEPTED) & ~Q(status__in=TERMINAL)
         )
 
+    def ended(self) -> OrderQuerySet:
+        """Return the others: nothing more will come of them, as far as anyone has said."""
+        return self.exclude(submission__in=UNSENT | IN_FLIGHT).exclude(
+            Q(submission=Submission.ACCEPTED) & ~Q(status__in=TERMINAL)
+        )
+
 
 class OrderSource(models.TextChoices):
     """The door an order came in by."""

@@ -1,0 +1,319 @@
+"""The API's addresses. One key, one account: any other account is not there at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from django.urls import reverse
+from drf_spectacular.utils import extend_schema
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import NotFound
+from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+from structlog.contextvars import bind_contextvars
+
+from orders import asking, canceling, placing, positioning, replacing, timing
+from orders.api import accepting, describing, showing
+from orders.api.authenticating import (
+    KeyAuthentication,
+    KeyPermission,
+    account_of,
+    actor_of,
+    key_of,
+)
+from orders.api.paging import page
+from orders.api.reading import StrictJSON
+from orders.api.refusing import answer
+from orders.asking import NoAnswer
+from orders.models import Account, Execution, Order
+from orders.models.order import OrderQuerySet, OrderSource
+
+
+class View(APIView):
+    """One address: JSON in and out, a key required, every failure in one envelope."""
+
+    authentication_classes: Sequence[type[BaseAuthentication]] = (KeyAuthentication,)
+    permission_classes = (KeyPermission,)
+    parser_classes = (StrictJSON,)
+    renderer_classes = (JSONRenderer,)
+    content_negotiation_class = DefaultContentNegotiation
+    metadata_class = None
+    throttle_classes = ()
+
+    def get_exception_handler(self) -> Any:
+        return answer
+
+    def initialize_request(self, request: Any, *args: Any, **kwargs: Any) -> Request:
+        # DRF takes a body without a length, sent in chunks, for no body.
+        if request.headers.get("Transfer-Encoding") and not request.META.get("CONTENT_LENGTH"):
+            request.META["CONTENT_LENGTH"] = "1"
+        return super().initialize_request(request, *args, **kwargs)
+
+
+@describing.tagged("Accounts")
+class Accounts(View):
+    @extend_schema(
+        operation_id="list_accounts",
+        summary="List the key's accounts",
+        responses=describing.answers(showing.AccountList),
+    )
+    def get(self, request: Request) -> Response:
+        """A key belongs to one account, so there is one."""
+        accepting.query(request, accepting.Strict)
+        return Response(showing.AccountList({"accounts": [key_of(request).account]}).data)
+
+
+@describing.tagged("Accounts")
+class AccountDetail(View):
+    @extend_schema(
+        operation_id="read_account",
+        summary="Read an account",
+        responses=describing.answers(showing.AccountWithBalance, 404),
+    )
+    def get(self, request: Request, account_id: UUID) -> Response:
+        """The balance is asked of the broker. If that takes more than two seconds, it is null and
+        `balance_error` says why."""
+        accepting.query(request, accepting.Strict)
+        account: Any = account_of(request, account_id)
+        account.balance, account.balance_error = None, None
+        try:
+            account.balance = asking.balance(account)
+        except NoAnswer as error:
+            account.balance_error = str(error)
+        return Response(showing.AccountWithBalance(account).data)
+
+
+@describing.tagged("Orders")
+class Orders(View):
+    @extend_schema(
+        operation_id="list_orders",
+        summary="List orders",
+        parameters=[accepting.OrderQuery],
+        responses=describing.answers(showing.OrderPage, 404),
+    )
+    def get(self, request: Request, account_id: UUID) -> Response:
+        """Newest first. To read on, repeat the query with `cursor` set to `next_cursor`: orders
+        that arrive meanwhile neither hide one nor show one twice."""
+        asked = accepting.query(request, accepting.OrderQuery)
+        orders = _wanted(showing.orders_of(account_of(request, account_id)), asked)
+        rows, after = page(orders, cursor=asked.get("cursor"), limit=asked["limit"])
+        return Response(showing.OrderPage({"orders": rows, "next_cursor": after}).data)
+
+    @extend_schema(
+        operation_id="place_order",
+        summary="Place an order",
+        parameters=[describing.IDEMPOTENCY_KEY],
+        request=accepting.OrderGiven,
+        examples=describing.PLACING,
+        responses={
+            201: describing.created(showing.OrderShown, "Recorded, and on its way to the broker."),
+            200: describing.created(showing.OrderShown, "You placed this very order before."),
+            **describing.refusals(403, 404, 409, 413, 415, 422),
+        },
+    )
+    def post(self, request: Request, account_id: UUID) -> Response:
+        """The order is on record before this answers, and is sent at once. Whether the broker
+        took it shows in `submission` and `status` later.
+
+        No answer? Send the same request again: the client order id makes it the same order."""
+        account = account_of(request, account_id)
+        ticket = accepting.ticket(request)
+        bind_contextvars(client_order_id=ticket.wire_id)
+        order, is_new = placing.place(
+            account,
+            ticket,
+            source=OrderSource.API,
+            actor=actor_of(request),
+            now=timing.database_now(),
+        )
+        return _made(account, order, is_new=is_new)
+
+
+@describing.tagged("Orders")
+class OrderDetail(View):
+    @extend_schema(
+        operation_id="read_order",
+        summary="Read an order",
+        responses=describing.answers(showing.OrderShown, 404),
+    )
+    def get(self, request: Request, account_id: UUID, order_id: UUID) -> Response:
+        accepting.query(request, accepting.Strict)
+        return Response(showing.OrderShown(_order(account_of(request, account_id), order_id)).data)
+
+    @extend_schema(
+        operation_id="replace_order",
+        summary="Replace an order",
+        parameters=[describing.IDEMPOTENCY_KEY],
+        request=accepting.ReplacementGiven,
+        examples=describing.REPLACING,
+        responses={
+            201: describing.created(showing.OrderShown, "The order that is to take its place."),
+            200: describing.created(showing.OrderShown, "You asked for this very change before."),
+            **describing.refusals(403, 404, 409, 413, 415, 422),
+        },
+    )
+    def patch(self, request: Request, account_id: UUID, order_id: UUID) -> Response:
+        """A working order makes place for a new one, with an id of its own. `quantity` is the new
+        total; only what has not filled goes to the broker. Until the broker agrees, the old order
+        works on."""
+        account = account_of(request, account_id)
+        old = _order(account, order_id)
+        order, is_new = replacing.replace(
+            old,
+            **accepting.changes(request),
+            source=OrderSource.API,
+            actor=actor_of(request),
+            now=timing.database_now(),
+        )
+        return _made(account, order, is_new=is_new)
+
+    @extend_schema(
+        operation_id="cancel_order",
+        summary="Cancel an order",
+        request=None,
+        responses={
+            202: describing.created(showing.OrderShown, "Asked for. The broker has the last word."),
+            **describing.refusals(403, 404, 409),
+        },
+    )
+    def delete(self, request: Request, account_id: UUID, order_id: UUID) -> Response:
+        """An order that has not left is withdrawn at once; one in doubt is cancelled on sight.
+        Otherwise it works on, with `pending_cancel`, until the broker says that it is cancelled.
+        Asking again is harmless."""
+        accepting.query(request, accepting.Strict)
+        account = account_of(request, account_id)
+        order = _order(account, order_id)
+        canceling.cancel(order.id, actor=actor_of(request), now=timing.database_now())
+        return Response(showing.OrderShown(_order(account, order_id)).data, status=202)
+
+
+@describing.tagged("Orders")
+class OrderEvents(View):
+    @extend_schema(
+        operation_id="read_order_events",
+        summary="Read an order's story",
+        responses=describing.answers(showing.StoryShown, 404),
+    )
+    def get(self, request: Request, account_id: UUID, order_id: UUID) -> Response:
+        """The audit of one order, with its evidence: what was sent and answered, byte for byte but
+        for secrets, each look for it while in doubt, and every fact the broker told."""
+        accepting.query(request, accepting.Strict)
+        order = _order(account_of(request, account_id), order_id)
+        story = {
+            "order": order,
+            "events": order.events.all(),
+            "attempts": order.attempts.all(),
+            "inquiries": order.inquiries.all(),
+            "snapshots": order.snapshots.all(),
+            "executions": order.executions.all(),
+        }
+        return Response(showing.StoryShown(story).data)
+
+
+@describing.tagged("Executions and positions")
+class Executions(View):
+    @extend_schema(
+        operation_id="list_executions",
+        summary="List executions",
+        parameters=[accepting.ExecutionQuery],
+        responses=describing.answers(showing.ExecutionPage, 404),
+    )
+    def get(self, request: Request, account_id: UUID) -> Response:
+        """The latest to become known first."""
+        asked = accepting.query(request, accepting.ExecutionQuery)
+        executions = Execution.objects.filter(account=account_of(request, account_id))
+        for name, lookup in EXECUTION_FILTERS.items():
+            if name in asked:
+                executions = executions.filter(**{lookup: asked[name]})
+        rows, after = page(executions, cursor=asked.get("cursor"), limit=asked["limit"])
+        return Response(showing.ExecutionPage({"executions": rows, "next_cursor": after}).data)
+
+
+@describing.tagged("Executions and positions")
+class Positions(View):
+    @extend_schema(
+        operation_id="list_positions",
+        summary="List positions",
+        responses=describing.answers(showing.PositionList, 404),
+    )
+    def get(self, request: Request, account_id: UUID) -> Response:
+        """By the desk's books, and by the broker's. If the broker takes more than two seconds,
+        `broker_positions` is null and `broker_error` says why."""
+        accepting.query(request, accepting.Strict)
+        account = account_of(request, account_id)
+        holdings, failure = None, None
+        try:
+            holdings = asking.holdings(account)
+        except NoAnswer as error:
+            failure = str(error)
+        told = {
+            "positions": positioning.positions([account]),
+            "broker_positions": holdings,
+            "broker_error": failure,
+        }
+        return Response(showing.PositionList(told).data)
+
+
+@extend_schema(exclude=True)
+class Unknown(View):
+    """Every address that is none, in the same words as the others."""
+
+    authentication_classes = ()
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002
+        raise NotFound
+
+
+ORDER_FILTERS = {
+    "status": "status",
+    "submission": "submission",
+    "symbol": "symbol",
+    "side": "side",
+    "client_order_id": "client_order_id",
+    "placed_after": "placed_at__gte",
+    "placed_before": "placed_at__lt",
+}
+EXECUTION_FILTERS = {
+    "order_id": "order_id",
+    "symbol": "symbol",
+    "executed_after": "executed_at__gte",
+    "executed_before": "executed_at__lt",
+}
+
+
+def _wanted(orders: OrderQuerySet, asked: dict[str, Any]) -> OrderQuerySet:
+    for name, lookup in ORDER_FILTERS.items():
+        if name in asked:
+            orders = orders.filter(**{lookup: asked[name]})
+    match asked.get("open"):
+        case True:
+            return orders.open()
+        case False:
+            return orders.ended()
+        case _:
+            return orders
+
+
+def _order(account: Account, order_id: UUID) -> Order:
+    """Return an order of this account. Raises NotFound for any other's."""
+    order = showing.orders_of(account).filter(id=order_id).first()
+    if order is None:
+        raise NotFound
+    bind_contextvars(order=str(order.id))
+    return order
+
+
+def _made(account: Account, order: Order, *, is_new: bool) -> Response:
+    """Answer with an order. A new one is shown as it was written: nothing can fail any more."""
+    bind_contextvars(order=str(order.id))
+    shown = order if is_new else _order(account, order.id)
+    return Response(
+        showing.OrderShown(shown).data,
+        status=201 if is_new else 200,
+        headers={"Location": reverse("api:order", args=[account.id, order.id])},
+    )
