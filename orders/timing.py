@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from django.db import connection
 
-LEASE = timedelta(seconds=60)  # 25 s to send, 30 s to record, 5 s to spare
+LEASE = timedelta(seconds=30)  # 25 s to send and 5 to spare; an answer recorded later still counts
 CLAIM_GOOD_FOR = 1.0  # seconds from claim to first byte: a machine that slept must not send
 RECORD_WITHIN = 30.0  # seconds of trying to record an answer; then reconciling will find it
 HANDED_OUT = timedelta(seconds=5)  # a look handed to a worker and lost is due again after this

@@ -1,0 +1,1 @@
+from tests.running_desk import desk, desk_process  # noqa: F401
