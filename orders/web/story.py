@@ -86,17 +86,19 @@ def steps(order: Order, *, broker: str) -> list[Step]:
     events = list(order.events.all())
     named = {name for event in events for name in event.evidence}
     told = [_step(event, books) for event in events]
-    told += [
-        _look(name, inquiry, books)
-        for name, inquiry in books.inquiries.items()
-        if name not in named or inquiry.result == Result.ABSENT
-    ]
-    return sorted(told, key=lambda step: step.at)
+    passes: dict[tuple[datetime, str], list[Inquiry]] = {}
+    for name, inquiry in books.inquiries.items():
+        if name not in named or inquiry.result == Result.ABSENT:
+            passes.setdefault((inquiry.asked_at, inquiry.result), []).append(inquiry)
+    looks = [_look(inquiries, books) for inquiries in passes.values()]
+    return sorted([*looks, *told], key=lambda step: step.at)
 
 
 def _step(event: AuditEvent, books: Books) -> Step:
     tone, icon, sentence = ACTIONS.get(event.action, UNNAMED)
-    evidence = [books.evidence(name) for name in event.evidence]
+    # What proved an order absent is told look by look.
+    names = [] if event.action == "order.absent" else event.evidence
+    evidence = [books.evidence(name) for name in names]
     return Step(
         at=event.at,
         tone=tone,
@@ -108,11 +110,13 @@ def _step(event: AuditEvent, books: Books) -> Step:
     )
 
 
-def _look(name: str, inquiry: Inquiry, books: Books) -> Step:
-    asked = f"Asked {books.broker} by {inquiry.path}"
+def _look(inquiries: list[Inquiry], books: Books) -> Step:
+    """Tell one look: the ways of asking that were used together, and answered alike."""
+    inquiry = inquiries[0]
+    asked = f"Asked {books.broker} by {' and by '.join(i.path for i in inquiries)}"
     says, tone = {
         Result.FOUND: (f"{asked}: it has it.", "working"),
-        Result.ABSENT: (f"{asked}: it says it has no such order. That alone proves nothing.", ""),
+        Result.ABSENT: (f"{asked}: it says that it has no such order.", ""),
         Result.NO_ANSWER: (f"{asked}: no answer that proves anything.", "doubt"),
     }[Result(inquiry.result)]
     return Step(
@@ -121,8 +125,8 @@ def _look(name: str, inquiry: Inquiry, books: Books) -> Step:
         icon="search",
         says=says,
         who="desk",
-        reason=inquiry.note,
-        evidence=[_of_inquiry(name, inquiry)],
+        reason=" ".join(dict.fromkeys(i.note for i in inquiries if i.note)),
+        evidence=[_of_inquiry(f"inquiry:{i.id}", i) for i in inquiries],
     )
 
 

@@ -55,22 +55,34 @@
     text("ticket-quote", typed === symbol ? `Bid ${pretty(bid)} · Ask ${pretty(ask)}` : "");
   }
 
+  /** Add up the fills of each bar and side: a mark for every one of them would hide the candles. */
+  function perBar(fills) {
+    const sums = new Map();
+    for (const { at, side, quantity } of fills) {
+      const start = at - (at % seconds);
+      const sum = sums.get(`${start} ${side}`) ?? { at: start, side, quantity: 0 };
+      sum.quantity += +quantity;
+      sums.set(`${start} ${side}`, sum);
+    }
+    return [...sums.values()].sort((one, other) => one.at - other.at);
+  }
+
   function draw(told) {
     // The library takes wall-clock seconds for UTC: shift them, so that the axis reads as local.
     const local = (at) => at - new Date(at * 1000).getTimezoneOffset() * 60;
     const bars = told.bars.map((bar) => ({ time: local(bar.at), open: +bar.open, high: +bar.high, low: +bar.low, close: +bar.close }));
     const what = `${account} ${symbol} ${seconds}`;
     candles.setData(bars);
-    marks.setMarkers(told.fills.map((fill) => ({
-      time: local(fill.at - (fill.at % seconds)),
-      position: fill.side === "buy" ? "belowBar" : "aboveBar",
-      shape: fill.side === "buy" ? "arrowUp" : "arrowDown",
-      color: colour(fill.side),
-      text: fill.quantity,
+    marks.setMarkers(perBar(told.fills).map(({ at, side, quantity }) => ({
+      time: local(at),
+      position: side === "buy" ? "belowBar" : "aboveBar",
+      shape: side === "buy" ? "arrowUp" : "arrowDown",
+      color: colour(side),
+      text: String(+quantity.toFixed(9)),
     })));
     lines.forEach((line) => candles.removePriceLine(line));
     lines = told.orders.map((order) => candles.createPriceLine({
-      price: +order.price, color: colour(order.side), lineStyle: 2, lineWidth: 1, title: `${order.side} ${order.quantity}`,
+      price: +order.price, color: colour(order.side), lineStyle: 2, lineWidth: 1, axisLabelVisible: false, title: `${order.side} ${order.quantity}`,
     }));
     if (what !== shown) {
       chart.timeScale().setVisibleLogicalRange({ from: bars.length - 90, to: bars.length + 3 });

@@ -44,6 +44,8 @@
       if (change.type === "attributes") show(change.target);
     }
   }).observe(document.body, { childList: true, subtree: true, attributes: true, attributeFilter: ["datetime"] });
+  // A morph writes the server's words over ours.
+  document.addEventListener("htmx:after:swap", () => showAll());
   setInterval(() => {
     document.querySelectorAll('time[data-time="age"], time[data-time="countdown"]').forEach(show);
   }, 1_000);
