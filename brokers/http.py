@@ -24,7 +24,7 @@ import httpx
 
 from brokers.errors import NotSent, OutcomeUnknown
 from brokers.messages import Call
-from brokers.parsing import parse_json
+from brokers.parsing import parse_json, storable
 
 CONNECT, WRITE, READ, IN_ALL = 5, 5, 20, 25  # seconds
 LARGEST_ANSWER = 2 * 1024 * 1024  # bytes; a broker that sends more is not answering us
@@ -79,8 +79,8 @@ def call(
             started_at=started_at,
             took_ms=round((monotonic() - start) * 1000),
             status=status,
-            answer_body=text[:KEPT],
-            failure=failure,
+            answer_body=storable(text[:KEPT]),
+            failure=storable(failure),
         )
 
     try:

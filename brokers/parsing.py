@@ -77,5 +77,10 @@ def parse_text(value: object, *, longest: int = 500) -> str:
     return value
 
 
+def storable(text: str) -> str:
+    """Return text that a database takes: what none takes is replaced by a mark, not dropped."""
+    return text.replace("\x00", "\ufffd").encode(errors="replace").decode()
+
+
 def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")

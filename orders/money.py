@@ -1,7 +1,8 @@
 """Exact decimals. No float ever touches an amount.
 
-Quantities and prices have at most nine decimals and are below 1e12
-(`brokers.tickets`); sums of their products are exact in sixty digits.
+What we send has at most nine decimals and is below 1e12 (`brokers.tickets`);
+what brokers say has at most eighteen and is below 1e18 (`brokers.parsing`), so
+a product has at most 72 digits, and a sum of them fits ninety.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from functools import reduce
 
 ZERO = Decimal(0)
 NINE = Decimal("1e-9")
-EXACT = Context(prec=60, rounding=ROUND_HALF_EVEN)
+EXACT = Context(prec=90, rounding=ROUND_HALF_EVEN)
 
 
 def total(amounts: Iterable[Decimal]) -> Decimal:

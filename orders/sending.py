@@ -50,8 +50,9 @@ def send_cancel(order_id: UUID) -> None:
 
 def _carry(claim: Claim) -> Order | None:
     outcome = _converse(claim)
+    settled = _record(claim, outcome)
     _note_health(claim.order.account, outcome)
-    return _record(claim, outcome)
+    return settled
 
 
 def _converse(claim: Claim) -> Report | BrokerError:

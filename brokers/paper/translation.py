@@ -25,6 +25,7 @@ from brokers.parsing import (
     parse_text,
     parse_time,
     parse_whole,
+    storable,
 )
 from brokers.vocabulary import OrderType, Side, Status, TimeInForce
 
@@ -89,7 +90,7 @@ def problem(told: Any) -> Problem | None:
     """Translate an error's body; None if it is not the exchange's own."""
     match told:
         case {"code": str(code), "message": str(message)}:
-            return Problem(code, message[:500])
+            return Problem(storable(code[:64]), storable(message[:500]))
         case _:
             return None
 
@@ -200,7 +201,7 @@ def bar(told: Mapping[str, Any]) -> Bar:
 
 
 def _name(value: object) -> str:
-    text = parse_text(value)
+    text = parse_text(value, longest=128)
     if not text:
         raise ValueError("a name is missing")
     return text

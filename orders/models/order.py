@@ -99,7 +99,7 @@ class Order(models.Model):
         "self", on_delete=models.PROTECT, null=True, blank=True, related_name="replacements"
     )
     replaces_filled = models.DecimalField(
-        max_digits=24, decimal_places=9, null=True, blank=True
+        max_digits=36, decimal_places=18, null=True, blank=True
     )  # what the old order had filled when this one was sized
 
     submission = models.CharField(
@@ -110,12 +110,12 @@ class Order(models.Model):
     submission_code = models.CharField(max_length=64, blank=True)
     broker_order_id = models.CharField(max_length=128, null=True, blank=True)  # noqa: DJ001 — unknown is not ""
     status = models.CharField(max_length=20, choices=words(Status), null=True, blank=True)  # noqa: DJ001
-    raw_status = models.CharField(max_length=64, blank=True)
+    raw_status = models.CharField(max_length=500, blank=True)
     reason = models.TextField(blank=True)  # the broker's own words
-    filled_quantity = models.DecimalField(max_digits=24, decimal_places=9, default=Decimal(0))
-    filled_value = models.DecimalField(max_digits=46, decimal_places=18, default=Decimal(0))
-    average_price = models.DecimalField(max_digits=22, decimal_places=9, null=True, blank=True)
-    claimed_quantity = models.DecimalField(max_digits=24, decimal_places=9, default=Decimal(0))
+    filled_quantity = models.DecimalField(max_digits=36, decimal_places=18, default=Decimal(0))
+    filled_value = models.DecimalField(max_digits=72, decimal_places=36, default=Decimal(0))
+    average_price = models.DecimalField(max_digits=27, decimal_places=9, null=True, blank=True)
+    claimed_quantity = models.DecimalField(max_digits=36, decimal_places=18, default=Decimal(0))
     flags = ArrayField(models.CharField(max_length=24), default=list, blank=True)
     version = models.PositiveIntegerField(default=1)
     changed_at = models.DateTimeField()

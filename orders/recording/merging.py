@@ -47,11 +47,13 @@ def merge(
 
     Safe to repeat and to reorder: a fact counts once, by its identity.
     """
+    facts = list(facts)
     before = projection(order)
     if learned is not None:
         order.broker_order_id = learned
-    snapshots, fills = _keep(order, list(facts))
+    snapshots, fills = _keep(order, facts)
     order.heard_at = now
+    _note_contradictions(order, facts, actor=actor, now=now)
     if not snapshots and not fills:
         _schedule(order, now)
         reschedule(order)
@@ -111,6 +113,33 @@ def _keep(
         SnapshotFact.objects.bulk_create(snapshots.values()),
         Execution.objects.bulk_create(fills.values()),
     )
+
+
+def _note_contradictions(
+    order: Order, facts: list[tuple[Snapshot | Fill, Hearing]], *, actor: Actor, now: datetime
+) -> None:
+    """Put on record that a trade we have was told again as another. The first telling stands."""
+    kept = {_identity(fact): fact for fact in order.executions.all()}
+    for fact, hearing in facts:
+        if not isinstance(fact, Fill):
+            continue
+        known = kept[_identity(fact)]
+        if (known.quantity, known.price) == (fact.quantity, fact.price):
+            continue
+        why = (
+            f"Execution {fact.execution_id} was {known.quantity:f} at {known.price:f},"
+            f" and is told as {fact.quantity:f} at {fact.price:f}."
+        )
+        if not order.events.filter(action="order.contradicted", reason=why).exists():
+            change(
+                order,
+                projection(order),
+                action="order.contradicted",
+                actor=actor,
+                now=now,
+                reason=why,
+                evidence=[hearing.evidence],
+            )
 
 
 def _identity(fact: Fill | Execution) -> tuple[object, ...]:

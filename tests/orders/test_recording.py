@@ -191,3 +191,28 @@ class TestHeed:
         assert {f"snapshot:{kept.id}", f"execution:{trade.id}", "delivery:1"} <= set(event.evidence)
         assert event.after["filled_quantity"] == "4"
         assert event.before["submission"] == "sending"
+
+    def test_a_trade_told_again_as_another_is_on_record_once(self) -> None:
+        order = sent()
+        ticket = order.ticket()
+        hear(order.account, snapshot(ticket), fill(ticket, "a", "4"))
+
+        for _ in range(2):
+            hear(order.account, fill(ticket, "a", "5"))
+
+        order.refresh_from_db()
+        assert order.filled_quantity == Decimal(4)
+        assert "told as 5" in order.events.get(action="order.contradicted").reason
+
+    def test_the_finest_amounts_a_broker_may_say_are_kept_exactly(self) -> None:
+        order = sent()
+        ticket = order.ticket()
+        hear(
+            order.account,
+            snapshot(ticket),
+            fill(ticket, "a", "0.000000000000000001", "999999999999999999.000000000000000001"),
+        )
+
+        order.refresh_from_db()
+        assert order.filled_quantity == Decimal("0.000000000000000001")
+        assert order.filled_value == Decimal("0.999999999999999999000000000000000001")
