@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from brokers import http
 from brokers.adapter import BrokerAdapter
 from brokers.errors import (
     AuthRefused,
@@ -234,6 +235,9 @@ class AdapterContract:
     def test_goes_by_no_proxy_of_the_environment(self, adapter, wire, monkeypatch):
         for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
             monkeypatch.setenv(name, "http://127.0.0.1:9")
+        for name in ("no_proxy", "NO_PROXY"):
+            monkeypatch.delenv(name, raising=False)
+        http._client.cache_clear()  # or the client would be one made before there were any
         wire.script = answer(*self.words.accepted(TICKET))
 
         assert adapter.submit(TICKET).snapshots

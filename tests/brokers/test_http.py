@@ -7,7 +7,7 @@ import pytest
 from brokers import http
 from brokers.errors import NotSent, OutcomeUnknown
 from tests.brokers import wire as scripts
-from tests.brokers.wire import answer
+from tests.brokers.wire import Wire, answer
 
 
 def call(url, **given):
@@ -29,6 +29,14 @@ class TestWhatIsSent:
             call(wire.url)
 
         assert wire.connections == 3
+
+    def test_no_connection_is_kept_for_later(self):
+        """One kept open may be dead at the other end by then, and a write on it would be doubt."""
+        with Wire() as wire:
+            wire.script, closed = scripts.stay(200, {})
+            call(wire.url)
+
+        assert closed == ["the client"]
 
     def test_a_redirect_is_an_answer_and_not_followed(self, wire):
         wire.script = answer(302, Location="/again")

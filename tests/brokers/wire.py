@@ -40,6 +40,23 @@ def cut(status: int, body: Mapping[str, Any]) -> Script:
     return script
 
 
+def stay(status: int, body: object) -> tuple[Script, list[str]]:
+    """Answer, keep the connection open, and note who closes it."""
+    content = json.dumps(body).encode()
+    closed: list[str] = []
+
+    def script(connection: socket.socket) -> None:
+        head = f"HTTP/1.1 {status} Word\r\nContent-Length: {len(content)}\r\n\r\n"
+        connection.sendall(head.encode() + content)
+        connection.settimeout(1)
+        try:
+            closed.append("the client" if connection.recv(1) == b"" else "nobody")
+        except TimeoutError:
+            closed.append("we")
+
+    return script, closed
+
+
 def hang_up(_connection: socket.socket) -> None:
     """Close without a word."""
 

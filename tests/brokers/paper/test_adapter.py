@@ -93,7 +93,7 @@ class TestContract(AdapterContract):
     def test_a_list_of_another_order_is_no_answer(self, adapter, wire):
         wire.script = answer(200, {"orders": [order()], "next_cursor": None})
 
-        with pytest.raises(OutcomeUnknown):
+        with pytest.raises(OutcomeUnknown, match="not of the order"):
             adapter.find("another")
 
     def test_a_list_that_goes_round_in_circles_is_no_answer(self, adapter, wire):
