@@ -1,1 +1,2 @@
+from tests.browser.conftest import chromium  # noqa: F401
 from tests.running_desk import desk, desk_process  # noqa: F401
