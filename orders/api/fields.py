@@ -24,7 +24,15 @@ def _schema(shape: Mapping[str, Any]) -> Any:
     return extend_schema_field(dict(shape))
 
 
-@_schema({"oneOf": [{**AMOUNT, "maxLength": 61}, {"type": "number"}], "examples": ["100.25"]})
+@_schema(
+    {
+        "oneOf": [
+            {"type": "string", "pattern": r"^[0-9]{1,12}(\.[0-9]{1,9})?$"},
+            {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 10**12},
+        ],
+        "examples": ["100.25"],
+    }
+)
 class AmountGiven(Field[Decimal, Any, Any, Any]):
     """An amount, as a string or a JSON number. What no order could mean is refused here."""
 
