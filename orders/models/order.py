@@ -102,6 +102,11 @@ class Order(models.Model):
         max_digits=36, decimal_places=18, null=True, blank=True
     )  # what the old order had filled when this one was sized
 
+    # The order whose fills let this one out: a bracket's entry, for its stop and its target.
+    parent = models.ForeignKey(
+        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="legs"
+    )
+
     submission = models.CharField(
         max_length=20, choices=Submission, default=Submission.READY, db_default=Submission.READY
     )
@@ -225,6 +230,9 @@ class Order(models.Model):
                 name="order_accepted_has_broker_state",
             ),
             models.CheckConstraint(
+                condition=~Q(parent=F("id")) & ~Q(replaces=F("id")), name="order_not_its_own_kin"
+            ),
+            models.CheckConstraint(
                 condition=Q(replaces__isnull=True, replaces_filled__isnull=True)
                 | Q(replaces__isnull=False, replaces_filled__isnull=False),
                 name="order_replaces_whole",
@@ -250,6 +258,7 @@ class Order(models.Model):
                 "submit_by",
                 "replaces_id",
                 "replaces_filled",
+                "parent_id",
                 name="frozen_terms",
             ),
             steps("submission", {s.value: sorted(NEXT[s]) for s in Submission}),
