@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TooLate
 from functools import cache
 from typing import TypeVar
 from uuid import UUID
 
+from django.db import close_old_connections
 from django.utils import timezone
 
 from brokers.adapter import BrokerAdapter
@@ -87,10 +88,11 @@ def _remembered(
 def _ask(account: Account, question: Callable[[BrokerAdapter], Told]) -> Told:
     began = time.monotonic()
     try:
-        adapter = connecting.connect(account)
-        told = _hands().submit(question, adapter).result(timeout=WITHIN)
+        answer = _hands().submit(question, connecting.connect(account))
+        told = answer.result(timeout=WITHIN)
     except TooLate as error:
-        _note(account, began, failure=f"No answer within {WITHIN:.0f} s.")
+        # Slow is not silent, and it may be us who are slow: what comes in the end says which.
+        answer.add_done_callback(lambda late: _note_late(account, began, late))
         raise NoAnswer(f"{account} does not answer.") from error
     except BrokerError as error:
         _note(account, began, failure=str(error))
@@ -99,6 +101,14 @@ def _ask(account: Account, question: Callable[[BrokerAdapter], Told]) -> Told:
         raise NoAnswer(f"The credentials of {account} can't be read.") from error
     _note(account, began)
     return told
+
+
+def _note_late(account: Account, began: float, answer: Future[Told]) -> None:
+    try:
+        error = answer.exception()
+        _note(account, began, failure=str(error) if isinstance(error, BrokerError) else "")
+    finally:
+        close_old_connections()  # this thread answers no request, so nothing else closes them
 
 
 def _note(account: Account, began: float, *, failure: str = "") -> None:
