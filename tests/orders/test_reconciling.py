@@ -84,6 +84,23 @@ class TestDoubt:
         assert order.escalated_at is not None
         assert order.look_at is not None
 
+    @pytest.mark.parametrize("path", ["find", "orders_since"])
+    def test_is_never_settled_while_either_way_of_asking_is_silent(
+        self, broker: ScriptedBroker, monkeypatch: pytest.MonkeyPatch, path: str
+    ) -> None:
+        order = in_doubt()
+        a_known_order(order.account, broker)
+
+        def silent(*_: object) -> None:
+            raise OutcomeUnknown("silence", call=call(None))
+
+        monkeypatch.setattr(broker, path, silent)
+        for seconds in (*SECONDS, 60, 3600):
+            reconciling.reconcile(order.id, now=after(order, seconds))
+
+        order.refresh_from_db()
+        assert order.submission == Submission.UNKNOWN
+
     def test_ends_as_absent_by_the_documented_rule_only(self, broker: ScriptedBroker) -> None:
         order = in_doubt()
         a_known_order(order.account, broker)
