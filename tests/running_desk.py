@@ -168,7 +168,9 @@ class Desk:
             order = self.order(order_id)
             return order if all(order[name] == value for name, value in wanted.items()) else None
 
-        return self.until(so, within=within, what=f"{order_id} with {wanted}; now {self.order(order_id)}")
+        return self.until(
+            so, within=within, what=f"{order_id} with {wanted}; now {self.order(order_id)}"
+        )
 
     # What the exchange knows. --------------------------------------------------------------
 
@@ -217,7 +219,7 @@ class Desk:
         return done.stdout
 
     def kill(self, *words: str) -> int:
-        """Kill -9 this desk's processes whose command line holds all the words. Returns how many."""
+        """Kill -9 this desk's processes whose command line has all the words; return how many."""
         killed = 0
         for process in Path("/proc").glob("[0-9]*"):
             try:

@@ -177,7 +177,9 @@ class TestDeaths:
         self, desk: Desk
     ) -> None:
         desk.price("AAPL", "150")
-        desk.faults(accept_then_hang={"next": 1, "seconds": "30"}, webhook_drop={"probability": "1"})
+        desk.faults(
+            accept_then_hang={"next": 1, "seconds": "30"}, webhook_drop={"probability": "1"}
+        )
         order_id = desk.place(quantity="3")
         client_order_id = desk.order(order_id)["client_order_id"]
         desk.until(lambda: desk.at_exchange(client_order_id), what="the order at the exchange")
