@@ -27,12 +27,14 @@ from orders.secrets import SecretUnreadable
 WITHIN = 2.0  # seconds anyone waits
 PRICES_KEPT = 1.0  # seconds; several panels of one page ask for the same price
 INSTRUMENTS_KEPT = 300.0  # seconds; a list of what can be traded hardly changes
+AWAY_FOR = 5.0  # seconds; who lets one question wait lets all of a page's questions wait
 NOTED_EVERY = 5.0  # seconds; the health strip needs no more
 
 Told = TypeVar("Told")
 
 _kept: dict[tuple[UUID, str], tuple[float, object]] = {}
 _noted: dict[UUID, float] = {}
+_away: dict[UUID, float] = {}
 
 
 class NoAnswer(Exception):
@@ -87,11 +89,14 @@ def _remembered(
 
 def _ask(account: Account, question: Callable[[BrokerAdapter], Told]) -> Told:
     began = time.monotonic()
+    if began - _away.get(account.id, float("-inf")) < AWAY_FOR:
+        raise NoAnswer(f"{account} does not answer.")
     try:
         answer = _hands().submit(question, connecting.connect(account))
         told = answer.result(timeout=WITHIN)
     except TooLate as error:
         # Slow is not silent, and it may be us who are slow: what comes in the end says which.
+        _away[account.id] = time.monotonic()
         answer.add_done_callback(lambda late: _note_late(account, began, late))
         raise NoAnswer(f"{account} does not answer.") from error
     except BrokerError as error:

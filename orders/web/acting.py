@@ -17,7 +17,7 @@ from orders.models import Order
 from orders.models.order import OrderSource
 from orders.ringing import ring
 from orders.web.forms import ReplaceForm
-from orders.web.people import Request, actor, members_only, order_or_404, tradable_or_403
+from orders.web.people import Request, actor, may_trade, members_only, order_or_404, tradable_or_403
 
 
 @members_only
@@ -128,7 +128,7 @@ def _answer(request: Request, order: Order, error: DeskError | None) -> HttpResp
 def _row(request: Request, order: Order, *, error: DeskError | None = None) -> HttpResponse:
     context: dict[str, Any] = {
         "order": order,
-        "can_trade": tradable_or_403(request, order) is None,
+        "can_trade": may_trade(request, order),
         "error": error.message if error else "",
     }
     return render(request, "orders/_row.html", context, status=error.status if error else 200)

@@ -139,11 +139,12 @@ def executions(request: Request) -> HttpResponse:
 @require_GET
 def positions(request: Request) -> HttpResponse:
     """What is held, by our books beside the broker's own."""
-    if not request.htmx:
+    if not request.htmx and "now" not in request.GET:
         return render(request, "orders/positions.html", {"nav": "positions", "holdings": None})
     accounts = list(Account.objects.visible_to(request.user))
     found = [holding for account in accounts for holding in holdings(account)]
-    return render(request, "orders/_positions.html", {"holdings": found})
+    template = "orders/_positions.html" if request.htmx else "orders/positions.html"
+    return render(request, template, {"nav": "positions", "holdings": found})
 
 
 def holdings(account: Account, *, ask_broker: bool = True) -> list[Holding]:

@@ -48,5 +48,4 @@
   document.body.addEventListener("desk:signed-out", () => {
     say("You are signed out, and this page is no longer live. Sign in again.", "signed-out");
   });
-  window.deskSay = say;
 })();

@@ -17,6 +17,7 @@ from tests.fakes import ScriptedBroker
 def _forget_prices() -> None:
     asking._kept.clear()
     asking._noted.clear()
+    asking._away.clear()
 
 
 @pytest.fixture
