@@ -4,13 +4,13 @@ import os
 
 from channels.auth import AuthMiddlewareStack
 from channels.routing import ProtocolTypeRouter, URLRouter
-from channels.security.websocket import AllowedHostsOriginValidator
 from django.core.asgi import get_asgi_application
 from django.urls import re_path
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 pages = get_asgi_application()  # first: it loads the apps that the imports below need
 
+from config.origins import FromOurPages, refuse  # noqa: E402
 from orders.web import sockets  # noqa: E402
 from webhooks import door  # noqa: E402
 
@@ -23,6 +23,15 @@ application = ProtocolTypeRouter(
                 re_path(r"", pages),  # type: ignore[arg-type, list-item]
             ]
         ),
-        "websocket": AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter(sockets.routes))),
+        "websocket": FromOurPages(
+            AuthMiddlewareStack(
+                URLRouter(
+                    [
+                        *sockets.routes,
+                        re_path(r"", refuse),  # type: ignore[arg-type, list-item]
+                    ]
+                )
+            )
+        ),
     }
 )
