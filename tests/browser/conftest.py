@@ -126,7 +126,7 @@ def visit(chromium: Browser, desk_url: str, trader: Any) -> Iterator[Visit]:
             width: int = 1600,
             height: int = 900,
             signed_in: bool = True,
-            forgive: str = "",
+            forgive: str | tuple[str, ...] = (),
         ) -> Page:
             context = chromium.new_context(
                 viewport={"width": width, "height": height},
@@ -136,8 +136,7 @@ def visit(chromium: Browser, desk_url: str, trader: Any) -> Iterator[Visit]:
             opened.callback(context.close)
             if signed_in:
                 context.add_cookies([_session_of(trader, desk_url)])
-            if forgive:
-                expected.append(forgive)
+            expected.extend([forgive] if isinstance(forgive, str) else forgive)
             page = context.new_page()
             page.on("console", lambda said: _note(complaints, said.type, said.text))
             page.on("pageerror", lambda error: complaints.append(str(error)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.utils import timezone
 from playwright.sync_api import Page, expect
@@ -109,6 +110,53 @@ class TestTicket:
 
         expect(page.locator("#alerts")).to_contain_text("NOT SENT — sign in again")
         expect(page.locator("#ticket_quantity")).to_have_value("10")
+
+    def test_a_desk_that_does_not_answer_leaves_no_press_in_silence(self, visit, account):
+        page = live(visit("/", forgive=("ERR_FAILED", "Failed to fetch")))
+        fill_in(page)
+        page.route("**/orders/p*/", lambda route: route.abort())
+        page.click("text=Preview")
+        expect(page.locator("#alerts")).to_contain_text("NOT SENT")
+
+        page.unroute("**/orders/p*/")
+        page.click("text=Preview")
+        page.wait_for_selector("#ticket .headline")
+        page.route("**/orders/p*/", lambda route: route.abort())
+        page.click("#ticket .primary")
+
+        expect(page.locator("#alerts")).to_contain_text("can not place a second order")
+        page.unroute("**/orders/p*/")
+        page.click("#ticket .primary")
+        expect(page.locator("#ticket")).to_contain_text("Recorded")
+        assert Order.objects.count() == 1
+
+    def test_a_page_older_than_the_sign_in_says_not_sent(self, visit, account):
+        page = live(visit("/", forgive="403"))
+        fill_in(page)
+        page.context.add_cookies(
+            [{"name": settings.CSRF_COOKIE_NAME, "value": "x" * 32, "url": page.url}]
+        )
+
+        page.click("text=Preview")
+
+        expect(page.locator("#alerts")).to_contain_text("NOT SENT")
+        expect(page.locator("#ticket_quantity")).to_have_value("10")
+
+    def test_works_without_javascript(self, chromium, visit, account):
+        cookies = visit("/").context.cookies()
+        context = chromium.new_context(java_script_enabled=False)
+        context.add_cookies(cookies)
+        page = context.new_page()
+        page.goto(visit("/").url)
+        fill_in(page)
+
+        page.click("text=Preview")
+        page.click("#ticket .primary")
+
+        expect(page.locator("h1")).to_contain_text("Buy 10 ACME")
+        page.click("#cancel-now")
+        expect(page.locator(".order-state")).to_contain_text("Withdrawn")
+        context.close()
 
 
 class TestRows:
