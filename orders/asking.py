@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TooLate
 from functools import cache
 from typing import TypeVar
 from uuid import UUID
 
-from django.db import close_old_connections
+from django.db import connections
 from django.utils import timezone
 
 from brokers.adapter import BrokerAdapter
@@ -92,12 +92,10 @@ def _ask(account: Account, question: Callable[[BrokerAdapter], Told]) -> Told:
     if began - _away.get(account.id, float("-inf")) < AWAY_FOR:
         raise NoAnswer(f"{account} does not answer.")
     try:
-        answer = _hands().submit(question, connecting.connect(account))
-        told = answer.result(timeout=WITHIN)
+        adapter = connecting.connect(account)
+        told = _hands().submit(_put, question, adapter, account, began).result(timeout=WITHIN)
     except TooLate as error:
-        # Slow is not silent, and it may be us who are slow: what comes in the end says which.
         _away[account.id] = time.monotonic()
-        answer.add_done_callback(lambda late: _note_late(account, began, late))
         raise NoAnswer(f"{account} does not answer.") from error
     except BrokerError as error:
         _note(account, began, failure=str(error))
@@ -108,12 +106,26 @@ def _ask(account: Account, question: Callable[[BrokerAdapter], Told]) -> Told:
     return told
 
 
-def _note_late(account: Account, began: float, answer: Future[Told]) -> None:
+def _put(
+    question: Callable[[BrokerAdapter], Told],
+    adapter: BrokerAdapter,
+    account: Account,
+    began: float,
+) -> Told:
+    """Put a question, and note what came of it if by then nobody waits for it any more.
+
+    Slow is not silent, and it may be us who are slow: what comes in the end says which.
+    """
+    failure = ""
     try:
-        error = answer.exception()
-        _note(account, began, failure=str(error) if isinstance(error, BrokerError) else "")
+        return question(adapter)
+    except BrokerError as error:
+        failure = str(error)
+        raise
     finally:
-        close_old_connections()  # this thread answers no request, so nothing else closes them
+        if time.monotonic() - began > WITHIN:
+            _note(account, began, failure=failure)
+            connections.close_all()  # this thread answers no request, so nothing else closes them
 
 
 def _note(account: Account, began: float, *, failure: str = "") -> None:

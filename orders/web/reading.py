@@ -10,6 +10,7 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
+from brokers.vocabulary import Side
 from orders import asking, connecting, positioning
 from orders.asking import NoAnswer
 from orders.models import Account, Execution, Order
@@ -32,6 +33,8 @@ class Holding:
     realized: Decimal
     last: Decimal | None
     unrealized: Decimal | None
+    least: Decimal  # ours, if every sell in doubt is live and fills
+    most: Decimal  # ours, if every buy in doubt is live and fills
 
     @property
     def drift(self) -> Decimal | None:
@@ -151,12 +154,14 @@ def holdings(account: Account, *, ask_broker: bool = True) -> list[Holding]:
     """Return an account's positions that are not flat on both sides."""
     theirs = _theirs(account) if ask_broker else None
     ours = {position.symbol: position for position in positioning.positions([account])}
+    doubtful = _doubtful(account)
     found = []
-    for symbol in sorted(ours.keys() | (theirs or {}).keys()):
+    for symbol in sorted(ours.keys() | (theirs or {}).keys() | doubtful.keys()):
         position = ours.get(symbol)
         held = position.quantity if position else ZERO
         said = None if theirs is None else theirs.get(symbol, ZERO)
-        if not held and not said and not (position and position.realized):
+        sells, buys = doubtful.get(symbol, (ZERO, ZERO))
+        if not any((held, said, sells, buys, position and position.realized)):
             continue
         last = _last(account, symbol) if held or said else None
         found.append(
@@ -169,9 +174,24 @@ def holdings(account: Account, *, ask_broker: bool = True) -> list[Holding]:
                 realized=position.realized if position else ZERO,
                 last=last,
                 unrealized=position.unrealized(last) if position and last is not None else None,
+                least=held - sells,
+                most=held + buys,
             )
         )
     return found
+
+
+def _doubtful(account: Account) -> dict[str, tuple[Decimal, Decimal]]:
+    """Return what may be live without our knowing: by symbol, how much to sell and to buy."""
+    sums: dict[str, tuple[Decimal, Decimal]] = {}
+    for order in Order.objects.filter(account=account).in_doubt():
+        sells, buys = sums.get(order.symbol, (ZERO, ZERO))
+        if order.side == Side.SELL:
+            sells += order.leaves_quantity
+        else:
+            buys += order.leaves_quantity
+        sums[order.symbol] = sells, buys
+    return sums
 
 
 def _theirs(account: Account) -> dict[str, Decimal] | None:

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from brokers.errors import OutcomeUnknown
 from brokers.messages import Holding, Report
-from brokers.vocabulary import Status
+from brokers.vocabulary import Side, Status
 from orders import placing, recording, sending
 from orders.actors import component
 from orders.models.facts import Heard
@@ -250,6 +250,12 @@ class TestPositions:
         text = page.get("/positions/", headers=HTMX).text
 
         assert "Drift 3" in text
+
+    def test_orders_in_doubt_make_it_a_range(self, page, account):
+        OrderFactory(account=account, unknown=True)
+        OrderFactory(account=account, unknown=True, side=Side.SELL, quantity=Decimal(3))
+
+        assert "−3 … 10" in page.get("/positions/", headers=HTMX).text
 
     def test_a_silent_broker_is_unknown_and_not_the_same(self, page, account, broker):
         order = OrderFactory(account=account, working=True)
