@@ -5,7 +5,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from tools.drive import Drive, Server, compare, main
+from tools.drive.__main__ import main
+from tools.drive.comparing import compare
+from tools.drive.placing import Drive
+from tools.drive.servers import Server
 
 ORDER = {
     "id": "o1",
