@@ -8,7 +8,17 @@ from datetime import datetime
 from decimal import Decimal
 from typing import ClassVar
 
-from brokers.messages import Balance, Bar, Delivery, Holding, Instrument, Quote, Report, Ticket
+from brokers.messages import (
+    Absent,
+    Balance,
+    Bar,
+    Delivery,
+    Holding,
+    Instrument,
+    Quote,
+    Report,
+    Ticket,
+)
 from brokers.passport import Passport
 
 
@@ -53,16 +63,16 @@ class BrokerAdapter(ABC):
     # Reading: an answer is proof, its absence is not. ---------------------------
 
     @abstractmethod
-    def find(self, wire_id: str) -> Report | None:
+    def find(self, wire_id: str) -> Report | Absent:
         """Look an order up by our own id, with all its fills.
 
-        None means that the broker itself said it has no such order, and
+        Absent means that the broker itself said it has no such order, and
         nothing less: any doubt raises.
         """
 
     @abstractmethod
-    def read(self, broker_order_id: str) -> Report | None:
-        """Look an order up by the broker's id, with all its fills. None as in `find`."""
+    def read(self, broker_order_id: str) -> Report | Absent:
+        """Look an order up by the broker's id, with all its fills. Absent as in `find`."""
 
     @abstractmethod
     def orders_since(self, since: datetime) -> Iterator[Report]:

@@ -105,6 +105,13 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Absent:
+    """The broker itself said that it has no such order, and these are its words."""
+
+    call: Call
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
     """A verified and parsed webhook: its transport identity and what it says."""
 

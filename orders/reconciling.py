@@ -15,7 +15,7 @@ from django.db.models import Q
 
 from brokers.adapter import BrokerAdapter
 from brokers.errors import BrokerError
-from brokers.messages import Call, Report
+from brokers.messages import Absent, Call, Report, Snapshot
 from orders import connecting, recording, timing
 from orders.models import Inquiry, Order
 from orders.models.facts import Heard
@@ -90,23 +90,23 @@ def _resolve(order: Order, adapter: BrokerAdapter, *, now: datetime) -> None:
 def _ask(
     order: Order,
     path: str,
-    question: Callable[[], Report | None],
+    question: Callable[[], Report | Absent],
     *,
     now: datetime,
 ) -> tuple[Inquiry, Report | None]:
     inquiry = Inquiry(order=order, path=path, asked_at=now)
     try:
-        report = question()
+        answer = question()
     except BrokerError as error:
         inquiry.result, inquiry.note = Result.NO_ANSWER, str(error)
         _keep_call(inquiry, error.call)
         return inquiry, None
-    if report is None:
+    _keep_call(inquiry, answer.call)
+    if isinstance(answer, Absent):
         inquiry.result = Result.ABSENT
-    else:
-        inquiry.result = Result.FOUND
-        _keep_call(inquiry, report.call)
-    return inquiry, report
+        return inquiry, None
+    inquiry.result = Result.FOUND
+    return inquiry, answer
 
 
 def _walk(order: Order, adapter: BrokerAdapter, *, now: datetime) -> tuple[Inquiry, Report | None]:
@@ -125,7 +125,7 @@ def _walk(order: Order, adapter: BrokerAdapter, *, now: datetime) -> tuple[Inqui
             for snapshot in report.snapshots:
                 if snapshot.wire_id == order.wire_id:
                     inquiry.result = Result.FOUND
-                    return inquiry, adapter.read(snapshot.broker_order_id)
+                    return inquiry, _whole(adapter, snapshot)
                 control_seen |= (
                     control is not None and snapshot.broker_order_id == control.broker_order_id
                 )
@@ -139,6 +139,12 @@ def _walk(order: Order, adapter: BrokerAdapter, *, now: datetime) -> tuple[Inqui
         inquiry.result = Result.NO_ANSWER
         inquiry.note = "The list shows no order of ours, so it proves nothing."
     return inquiry, None
+
+
+def _whole(adapter: BrokerAdapter, snapshot: Snapshot) -> Report:
+    """Return a listed order with its fills, or as listed if the broker then denies it."""
+    answer = adapter.read(snapshot.broker_order_id)
+    return Report(snapshots=(snapshot,)) if isinstance(answer, Absent) else answer
 
 
 def _control(order: Order) -> Order | None:

@@ -10,6 +10,7 @@ from decimal import Decimal
 from brokers.adapter import BrokerAdapter
 from brokers.errors import BrokerError, Unreadable, Untrusted
 from brokers.messages import (
+    Absent,
     Balance,
     Bar,
     Call,
@@ -133,16 +134,16 @@ class ScriptedBroker(BrokerAdapter):
         self.books[ticket.wire_id] = report
         return report
 
-    def find(self, wire_id: str) -> Report | None:
+    def find(self, wire_id: str) -> Report | Absent:
         self._listen()
-        return self.books.get(wire_id)
+        return self.books.get(wire_id) or Absent(call=call(404))
 
-    def read(self, broker_order_id: str) -> Report | None:
+    def read(self, broker_order_id: str) -> Report | Absent:
         self._listen()
         for report in self.books.values():
             if report.snapshots[0].broker_order_id == broker_order_id:
                 return report
-        return None
+        return Absent(call=call(404))
 
     def orders_since(self, since: datetime) -> Iterator[Report]:
         self._listen()

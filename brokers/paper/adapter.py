@@ -14,6 +14,7 @@ from brokers.classifying import Problem, Verdict, classify, is_absence, raise_fo
 from brokers.errors import Conflict, OutcomeUnknown, Unreadable
 from brokers.http import Answer
 from brokers.messages import (
+    Absent,
     Balance,
     Bar,
     Delivery,
@@ -78,20 +79,20 @@ class PaperAdapter(BrokerAdapter):
     def cancel(self, broker_order_id: str) -> Report:
         return self._write("DELETE", _order(broker_order_id))
 
-    def find(self, wire_id: str) -> Report | None:
+    def find(self, wire_id: str) -> Report | Absent:
         answer = self._get("/v1/orders", {"client_order_id": wire_id})
         found = self._read(answer, _orders)
         if any(snapshot.wire_id != wire_id for snapshot in found):
             raise OutcomeUnknown("The list is not of the order we asked for.", call=answer.call)
         if not found:
-            return None
+            return Absent(call=answer.call)
         fills = tuple(fill for order in found for fill in self._fills(order.broker_order_id))
         return Report(snapshots=found, fills=fills, call=answer.call)
 
-    def read(self, broker_order_id: str) -> Report | None:
+    def read(self, broker_order_id: str) -> Report | Absent:
         answer = self._get(_order(broker_order_id))
         if _is_absent(answer):
-            return None
+            return Absent(call=answer.call)
         snapshot = self._read(answer, translation.snapshot)
         if snapshot.broker_order_id != broker_order_id:
             raise OutcomeUnknown("The answer is about another order.", call=answer.call)

@@ -30,7 +30,7 @@ from brokers.errors import (
     Unreadable,
     Untrusted,
 )
-from brokers.messages import Delivery, Ticket
+from brokers.messages import Absent, Delivery, Ticket
 from brokers.vocabulary import NEEDS_LIMIT, NEEDS_STOP, OrderType, Side, TimeInForce
 from tests.brokers import wire as scripts
 from tests.brokers.wire import Script, Wire, answer
@@ -247,7 +247,7 @@ class AdapterContract:
     def test_find_returns_none_for_an_order_the_broker_never_had(self, adapter, wire):
         wire.script = answer(*self.words.absent)
 
-        assert adapter.find(TICKET.wire_id) is None
+        assert isinstance(adapter.find(TICKET.wire_id), Absent)
 
     @pytest.mark.parametrize("script", DOUBTS.values(), ids=DOUBTS)
     @pytest.mark.parametrize("read", ["find", "read", "orders", "executions", "holdings"])

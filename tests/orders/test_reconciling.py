@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from brokers.errors import AuthRefused, BrokerError, OutcomeUnknown
+from brokers.messages import Absent
 from brokers.vocabulary import Status
 from orders import attending, reconciling, recording, timing
 from orders.models import Account, Order
@@ -52,7 +53,7 @@ class TestDoubt:
     ) -> None:
         order = in_doubt()
         broker.has(order.ticket())
-        monkeypatch.setattr(broker, "find", lambda wire_id: None)
+        monkeypatch.setattr(broker, "find", lambda wire_id: Absent(call=call(404)))
 
         reconciling.reconcile(order.id, now=after(order, 1))
 
@@ -114,6 +115,8 @@ class TestDoubt:
         # G1 is 1 s and G2 5 s: three passes past the first, and one past the second.
         assert seen == ["unknown", "unknown", "unknown", "absent", "absent"]
         assert len(order.events.get(action="order.absent").evidence) == 8
+        # The broker's own words of denial are kept.
+        assert set(order.inquiries.values_list("answer_status", flat=True)) == {404, 200}
 
     def test_is_not_ended_by_a_list_that_shows_nothing_of_ours(
         self, broker: ScriptedBroker

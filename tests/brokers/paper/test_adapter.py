@@ -11,6 +11,7 @@ import pytest
 
 from brokers import registry
 from brokers.errors import AuthRefused, DuplicateId, OutcomeUnknown, Refused, Unreadable
+from brokers.messages import Absent
 from brokers.paper import refusals, translation
 from brokers.paper.adapter import PaperAdapter
 from brokers.vocabulary import NEEDS_LIMIT, NEEDS_STOP, OrderType, Status, TimeInForce
@@ -138,8 +139,8 @@ class TestConversation:
         assert (read.snapshots, read.fills) == (found.snapshots, found.fills)
 
     def test_what_is_not_there_is_none(self, account):
-        assert account.adapter.find("never") is None
-        assert account.adapter.read("P-NEVER-1") is None
+        assert isinstance(account.adapter.find("never"), Absent)
+        assert isinstance(account.adapter.read("P-NEVER-1"), Absent)
         assert account.adapter.quote("NOSUCH") is None
 
     def test_a_duplicate_is_told_and_nothing_is_placed(self, account):

@@ -9,6 +9,7 @@ from decimal import Decimal
 import pytest
 
 from brokers.errors import OutcomeUnknown
+from brokers.messages import Absent, Report
 from brokers.paper.faults import FAULTS, Faults, Point
 from brokers.paper.refusals import Refusal
 from brokers.paper.spoiling import SPOILS
@@ -48,7 +49,7 @@ class TestAnswers:
         assert failure in caught.value.call.failure
         taken = fault != "not_accepted_504"
         assert len(account.orders()) == taken
-        assert (account.adapter.find(MARKET.wire_id) is not None) == taken
+        assert isinstance(account.adapter.find(MARKET.wire_id), Report) == taken
         (request,) = account.requests("POST")
         assert (request["fault"], request["status"]) == (fault, 201 if taken else 0)
         assert account.fired(fault) == 1
@@ -82,7 +83,7 @@ class TestAnswers:
     def test_reads_are_not_struck(self, account):
         account.faults(accept_then_504={"probability": "1"})
 
-        assert account.adapter.find("never") is None
+        assert isinstance(account.adapter.find("never"), Absent)
 
     def test_what_is_not_named_is_taken_off(self, account):
         account.faults(accept_then_504={"probability": "1"})
