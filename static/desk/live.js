@@ -58,7 +58,9 @@
     clearTimeout(reconnecting);
     const closed = socket;
     socket = null;
-    closed?.close();
+    // Closed while it opens, it would be reported as a fault of the page.
+    if (closed?.readyState === WebSocket.CONNECTING) closed.onopen = () => closed.close();
+    else closed?.close();
     showLink();
   }
 
