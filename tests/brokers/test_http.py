@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import socket
+import time
 from decimal import Decimal
 
 import pytest
@@ -101,6 +103,22 @@ class TestWhatComesBack:
 
         with pytest.raises(OutcomeUnknown, match=r"no whole answer within 0\.5 s"):
             call(wire.url)
+
+    @pytest.mark.usefixtures("impatient")
+    def test_a_name_that_resolves_after_its_time_is_up_sends_nothing(self, wire, monkeypatch):
+        resolve = socket.getaddrinfo
+
+        def slowly(*given, **more):
+            time.sleep(0.8)
+            return resolve(*given, **more)
+
+        monkeypatch.setattr(socket, "getaddrinfo", slowly)
+        wire.script = answer(201, {})
+
+        with pytest.raises((NotSent, OutcomeUnknown)):
+            call(wire.url, body={"quantity": Decimal(1)})
+
+        assert wire.requests == []
 
     def test_a_long_answer_is_kept_in_part(self, wire):
         wire.script = answer(500, b"x" * 100_000)

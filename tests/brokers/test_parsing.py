@@ -79,3 +79,9 @@ def test_no_text(text):
 @given(st.decimals(allow_nan=False, allow_infinity=False, places=9))
 def test_json_numbers_keep_their_digits(amount):
     assert parsing.parse_json(json.dumps({"a": 0}).replace("0", f"{amount:f}"))["a"] == amount
+
+
+@pytest.mark.parametrize("number", ["1e99999999999999999999", "-1.5E-99999999999999999999"])
+def test_a_number_beyond_any_decimal_is_a_value_error(number):
+    with pytest.raises(ValueError, match="number"):
+        parsing.parse_json(f'{{"code": {number}}}')
