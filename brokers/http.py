@@ -149,6 +149,8 @@ class _Deadline:
         """Learn of the connection from httpcore's trace."""
         if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
             self._socket = info["return_value"].get_extra_info("socket")
+            if self.passed:  # a name that took long to resolve: nothing may be sent any more
+                self._cut()
 
     def __enter__(self) -> None:
         self._timer.start()
