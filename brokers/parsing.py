@@ -24,6 +24,8 @@ def parse_json(text: str | bytes) -> Any:
         return json.loads(text, parse_float=Decimal, parse_constant=_no_constant)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
+    except InvalidOperation as error:
+        raise ValueError("a number is beyond what a Decimal holds") from error
 
 
 def parse_amount(value: object) -> Decimal:
