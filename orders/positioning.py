@@ -28,7 +28,7 @@ class Position:
         """Return the profit or loss of what is held, at a price."""
         if self.average_price is None:
             return ZERO
-        return worth(self.quantity, price - self.average_price)
+        return worth(self.quantity, EXACT.subtract(price, self.average_price))
 
 
 def positions(accounts: Iterable[Account]) -> list[Position]:
@@ -45,17 +45,20 @@ def positions(accounts: Iterable[Account]) -> list[Position]:
 def _fold(account_id: UUID, symbol: str, fills: list[Fill]) -> Position:
     quantity, cost, realized = ZERO, ZERO, ZERO  # cost is signed like the quantity
     for fill in sorted(live_fills(fills), key=lambda fill: fill.executed_at):
-        signed = fill.quantity if fill.side is Side.BUY else -fill.quantity
-        closing = min(abs(signed), abs(quantity)) if signed * quantity < 0 else ZERO
+        # Not even a minus sign may go without EXACT: Python's own rounds to 28 digits.
+        signed = fill.quantity if fill.side is Side.BUY else fill.quantity.copy_negate()
+        against = bool(quantity) and signed.is_signed() != quantity.is_signed()
+        closing = min(fill.quantity, quantity.copy_abs()) if against else ZERO
         if closing:
             entry = EXACT.divide(cost, quantity)
-            gain = (fill.price - entry) if quantity > 0 else (entry - fill.price)
+            bought, sold = (entry, fill.price) if quantity > 0 else (fill.price, entry)
+            gain = EXACT.subtract(sold, bought)
             realized = EXACT.add(realized, EXACT.multiply(closing, gain))
-            cost = EXACT.multiply(entry, quantity + closing.copy_sign(signed))
-            quantity += closing.copy_sign(signed)
-        opening = abs(signed) - closing
+            quantity = EXACT.add(quantity, closing.copy_sign(signed))
+            cost = EXACT.multiply(entry, quantity)
+        opening = EXACT.subtract(fill.quantity, closing)
         if opening:
-            quantity += opening.copy_sign(signed)
+            quantity = EXACT.add(quantity, opening.copy_sign(signed))
             cost = EXACT.add(cost, worth(opening.copy_sign(signed), fill.price))
     average = EXACT.quantize(EXACT.divide(cost, quantity), NINE) if quantity else None
     return Position(

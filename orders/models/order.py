@@ -23,6 +23,7 @@ from orders.ids import uuid7
 from orders.models.account import Account
 from orders.models.api_key import ApiKey
 from orders.models.frozen import frozen, keep_all, steps
+from orders.money import EXACT, ZERO
 from orders.states import IN_FLIGHT, NEVER_LEFT, NEXT, OPEN_MUTATION, UNSENT, Submission
 
 
@@ -300,7 +301,7 @@ class Order(models.Model):
     @property
     def leaves_quantity(self) -> Decimal:
         """What is still to be filled, while it works: never below zero (an overfill is flagged)."""
-        return max(self.quantity - self.filled_quantity, Decimal(0))
+        return max(EXACT.subtract(self.quantity, self.filled_quantity), ZERO)
 
     @property
     def has_ended(self) -> bool:

@@ -92,3 +92,21 @@ def test_a_busted_trade_never_was() -> None:
 
     [position] = positions([order.account])
     assert position.quantity == 0
+
+
+def test_a_quantity_of_more_digits_than_python_computes_with_is_counted_exactly() -> None:
+    account = AccountFactory()
+    order = OrderFactory(account=account, quantity=Decimal(900000000000), sending=True)
+    ticket = order.ticket()
+    told = fill(ticket, "a", "123456789012.123456789123456789", "1")
+    recording.heed(
+        account,
+        Report(snapshots=(snapshot(ticket),), fills=(told,)),
+        heard=Heard.POLL,
+        evidence="poll",
+        now=timezone.now(),
+    )
+
+    [position] = positions([account])
+
+    assert position.quantity == told.quantity
