@@ -19,6 +19,10 @@ from orders.ringing import ring
 
 log = structlog.get_logger(__name__)
 
+# What our own hands have to do. A lost message comes round every few seconds, and so does what
+# still waits behind a hanging broker: queued each time, it would bury the next order and cancel.
+_in_hand: set[tuple[str, str]] = set()
+
 
 @shared_task
 def send_order(order_id: str) -> None:
@@ -51,7 +55,10 @@ def sweep(*, directly: bool = False) -> None:
 
 def _hand_out(task: Task[[str], None], order_id: UUID, *, directly: bool) -> None:
     if directly or not ring(task, str(order_id)):
-        _own_hands().submit(_do, task, str(order_id))
+        errand = task.name, str(order_id)
+        if errand not in _in_hand:
+            _in_hand.add(errand)
+            _own_hands().submit(_do, task, str(order_id))
 
 
 def _do(task: Task[[str], None], order_id: str) -> None:
@@ -61,6 +68,7 @@ def _do(task: Task[[str], None], order_id: str) -> None:
         log.exception("attending_failed", order=order_id)
     finally:
         connections.close_all()
+        _in_hand.discard((task.name, order_id))
 
 
 @cache
