@@ -18,7 +18,7 @@ import psycopg
 import psycopg_pool
 import structlog
 from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope
-from django.db import DatabaseError
+from django.db import Error as DatabaseTrouble
 
 from brokers.errors import Untrusted
 from brokers.http import redacted
@@ -92,7 +92,7 @@ class Door:
         body = await _read(receive, headers)
         try:
             gate = await gate_of(token)
-        except DatabaseError as error:
+        except DatabaseTrouble as error:
             raise _try_again() from error
         if gate is None:
             raise Answered(404, "unknown_endpoint", "There is no such endpoint.")

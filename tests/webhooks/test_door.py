@@ -12,6 +12,7 @@ import httpx
 import psycopg
 import pytest
 from asgiref.sync import sync_to_async
+from django.db import InterfaceError
 from django.utils import timezone
 
 from brokers import signatures
@@ -237,6 +238,17 @@ class TestDeclines:
 
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
         assert json.loads(answer.content)["code"] == "not_kept"
+
+    async def test_and_when_it_cannot_look_the_endpoint_up(
+        self, sender: Sender, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def down(token: str) -> None:
+            raise InterfaceError("the connection is closed")
+
+        monkeypatch.setattr(door, "gate_of", down)
+        answer = await sender.send()
+
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
 
     async def test_a_verifier_that_stumbles_trusts_nothing(
         self, sender: Sender, monkeypatch: pytest.MonkeyPatch
