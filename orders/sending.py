@@ -62,6 +62,9 @@ def _converse(claim: Claim) -> Report | BrokerError:
         adapter = connecting.connect(order.account)
     except SecretUnreadable as error:
         return NotSent(f"The account's credentials can't be read: {error}")
+    except Exception as error:
+        log.exception("not_connected", account=str(order.account_id))
+        return NotSent(f"The account can't be connected to its broker: {error!r}")
     if not claim.is_fresh:
         return OutcomeUnknown("This machine paused between claiming and sending.")
     try:

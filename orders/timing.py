@@ -8,6 +8,7 @@ from django.db import connection
 
 LEASE = timedelta(seconds=30)  # 25 s to send and 5 to spare; an answer recorded later still counts
 CLAIM_GOOD_FOR = 1.0  # seconds from claim to first byte: a machine that slept must not send
+ARMED_GOOD_FOR = 4.0  # seconds from the lease's begin to the first byte: what 25 s to send leave
 RECORD_WITHIN = 30.0  # seconds of trying to record an answer; then reconciling will find it
 HANDED_OUT = timedelta(seconds=5)  # a look handed to a worker and lost is due again after this
 DOORBELL = timedelta(seconds=1)  # a rung doorbell's chance, before the sweep takes over

@@ -30,12 +30,21 @@ class Claim:
     kind: AttemptKind
     order: Order
     target: str  # the broker order id a cancel or a replace is about, else ""
-    claimed_at: float  # monotonic
+    armed_at: float  # monotonic, when its lease began
+    claimed_at: float  # monotonic, when it was committed
 
     @property
     def is_fresh(self) -> bool:
-        """False once so much time has passed that nobody can say what it was spent on."""
-        return time.monotonic() - self.claimed_at < timing.CLAIM_GOOD_FOR
+        """False once so much time has passed that nobody can say what it was spent on.
+
+        Nor may a slow commit use up the lease: a request that outlives it could
+        arrive after the order has been looked for and found absent.
+        """
+        now = time.monotonic()
+        return (
+            now - self.claimed_at < timing.CLAIM_GOOD_FOR
+            and now - self.armed_at < timing.ARMED_GOOD_FOR
+        )
 
 
 def claim_submission(order_id: UUID) -> Claim | None:
@@ -64,7 +73,7 @@ def _claim_submission(order_id: UUID) -> Claim | None:
     if order is None or order.submission != Submission.READY:
         return None
     before = projection(order)
-    now = timing.database_now()
+    armed_at, now = time.monotonic(), timing.database_now()
     if now >= order.submit_by:
         order.submission = Submission.EXPIRED_UNSENT
         order.submission_reason = "It was not sent in time, and never left this desk."
@@ -91,7 +100,7 @@ def _claim_submission(order_id: UUID) -> Claim | None:
         evidence=[f"attempt:{attempt.id}"],
     )
     target = (parent.broker_order_id or "") if parent else ""
-    return Claim(attempt.id, AttemptKind(attempt.kind), order, target, 0.0)
+    return Claim(attempt.id, AttemptKind(attempt.kind), order, target, armed_at, armed_at)
 
 
 @transaction.atomic(durable=True)
@@ -101,7 +110,7 @@ def _claim_cancel(order_id: UUID) -> Claim | None:
         return None
     if order.submission != Submission.ACCEPTED or not order.broker_order_id:
         return None  # asked for in doubt: it goes out when the order is found
-    now = timing.database_now()
+    armed_at, now = time.monotonic(), timing.database_now()
     if order.attempts.filter(kind=AttemptKind.CANCEL, state=AttemptState.SENDING).exists():
         return None
     before = projection(order)
@@ -115,7 +124,7 @@ def _claim_cancel(order_id: UUID) -> Claim | None:
         now=now,
         evidence=[f"attempt:{attempt.id}"],
     )
-    return Claim(attempt.id, AttemptKind.CANCEL, order, order.broker_order_id, 0.0)
+    return Claim(attempt.id, AttemptKind.CANCEL, order, order.broker_order_id, armed_at, armed_at)
 
 
 def _lock_with_parent(order_id: UUID) -> tuple[Order | None, Order | None]:
