@@ -169,9 +169,16 @@ def _park(
 ) -> None:
     if not strays:
         return
-    if related(account.id, Report(fills=tuple(f for f in strays if isinstance(f, Fill)))) - known:
+    if _owners(account.id, strays) - known:
         raise LearnedMeanwhile
     parking.park(account.id, strays, heard=heard, evidence=evidence, now=now)
+
+
+def _owners(account_id: UUID, facts: list[Fact]) -> set[UUID]:
+    """Return the ids of the orders that have learned these facts' broker ids."""
+    names = {fact.broker_order_id for fact in facts}
+    owners = Order.objects.filter(account_id=account_id, broker_order_id__in=names)
+    return set(owners.values_list("id", flat=True))
 
 
 def _note_conflict(order: Order, snapshot: Snapshot, *, evidence: str, now: datetime) -> None:

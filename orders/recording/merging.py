@@ -220,6 +220,8 @@ def _schedule(order: Order, now: datetime) -> None:
         order.look_at = now + timing.PENDING_POLL if Flag.FILLS_MISSING in order.flags else None
     elif order.submission == Submission.ACCEPTED:
         order.look_at, order.looks = now + _pace(order), 0
+        if order.cancel_requested_at is not None and order.cancel_at is None:
+            order.cancel_at = now  # it had ended, and a bust made it work again
 
 
 def _pace(order: Order) -> timedelta:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from brokers.messages import Fill, Report, Snapshot
-from brokers.vocabulary import Side, Status
+from brokers.vocabulary import ExecutionKind, Side, Status
 from orders import auditing, recording
 from orders.models import Account, AuditEvent, Execution, Order, ParkedFact, SnapshotFact
 from orders.models.facts import Heard
@@ -216,3 +217,26 @@ class TestHeed:
         order.refresh_from_db()
         assert order.filled_quantity == Decimal("0.000000000000000001")
         assert order.filled_value == Decimal("0.999999999999999999000000000000000001")
+
+    def test_a_cancel_that_a_bust_makes_possible_again_is_sent_again(self) -> None:
+        order = OrderFactory(working=True, cancel_requested_at=timezone.now())
+        ticket = order.ticket()
+        trade = fill(ticket, "a", "10")
+        hear(order.account, snapshot(ticket), trade)
+        order.refresh_from_db()
+        assert (order.status, order.cancel_at) == (Status.FILLED, None)
+
+        hear(order.account, replace(trade, kind=ExecutionKind.BUST))
+
+        order.refresh_from_db()
+        assert not order.has_ended
+        assert order.cancel_at is not None
+
+    def test_what_is_left_is_counted_exactly(self) -> None:
+        order = OrderFactory(sending=True, quantity=Decimal(900000000000))
+        ticket = order.ticket()
+        hear(order.account, snapshot(ticket), fill(ticket, "a", "123456789012.123456789123456789"))
+
+        order.refresh_from_db()
+
+        assert order.leaves_quantity == Decimal("776543210987.876543210876543211")
