@@ -38,6 +38,14 @@ def reconcile(order_id: UUID, *, now: datetime) -> None:
     """
     order = Order.objects.select_related("account").get(id=order_id)
     try:
+        _ask_after(order, now=now)
+    finally:
+        # Whatever came in between: who waits for word of an order in doubt must hear of it.
+        _escalate_in_time(order, now=now)
+
+
+def _ask_after(order: Order, *, now: datetime) -> None:
+    try:
         adapter = connecting.connect(order.account)
     except SecretUnreadable:
         log.exception("credentials_unreadable", account=str(order.account_id))
@@ -59,11 +67,14 @@ def _confirm(order: Order, adapter: BrokerAdapter, *, now: datetime) -> None:
     if report is not None:
         # The facts carry the broker's words themselves; a row for every quiet poll says nothing.
         recording.heed(order.account, report, heard=Heard.POLL, evidence="poll", now=now)
+        if order.submission == Submission.REFUSED:
+            # Refused still: what the broker has under our id is another order, and on record.
+            recording.note_look(order, [], look_at=None)
     elif order.submission == Submission.REFUSED and inquiry.result == Result.ABSENT:
-        recording.note_look(order.id, [inquiry], look_at=None)
+        recording.note_look(order, [inquiry], look_at=None)
     else:
         later = now + timing.backoff(order.looks + 1)
-        recording.note_look(order.id, [], look_at=later)
+        recording.note_look(order, [], look_at=later)
 
 
 def _resolve(order: Order, adapter: BrokerAdapter, *, now: datetime) -> None:
@@ -77,14 +88,23 @@ def _resolve(order: Order, adapter: BrokerAdapter, *, now: datetime) -> None:
     if report is not None:
         _take_in(order, by_list, report, now=now)
         return
-    began = order.submission_at
-    recording.note_look(order.id, [by_id, by_list], look_at=timing.next_look(began, now=now))
+    recording.note_look(order, [by_id, by_list], look_at=_next_look(order, now=now))
     doubt = adapter.passport.doubt
     if doubt.absence_is_definitive and (proof := _absence(order, adapter)) is not None:
         why = f"{adapter.passport.title} was asked {len(proof)} times and does not have it."
         recording.conclude_absent(order.id, why=why, inquiries=proof, now=now)
-    elif now - began >= doubt.escalate_after:
+
+
+def _escalate_in_time(order: Order, *, now: datetime) -> None:
+    doubt = connecting.passport(order.account).doubt
+    if order.submission == Submission.UNKNOWN and (
+        now - order.submission_at >= doubt.escalate_after
+    ):
         recording.escalate(order.id, now=now)
+
+
+def _next_look(order: Order, *, now: datetime) -> datetime:
+    return timing.next_look(order.submission_at, now=now)
 
 
 def _ask(
@@ -142,8 +162,15 @@ def _walk(order: Order, adapter: BrokerAdapter, *, now: datetime) -> tuple[Inqui
 
 
 def _whole(adapter: BrokerAdapter, snapshot: Snapshot) -> Report:
-    """Return a listed order with its fills, or as listed if the broker then denies it."""
-    answer = adapter.read(snapshot.broker_order_id)
+    """Return a listed order with its fills, or as listed if it can't be read.
+
+    It is there, whatever comes of reading it; fills it lacks then are asked for again.
+    """
+    try:
+        answer = adapter.read(snapshot.broker_order_id)
+    except BrokerError as error:
+        log.warning("listed_and_not_read", order=snapshot.wire_id, error=str(error))
+        return Report(snapshots=(snapshot,))
     return Report(snapshots=(snapshot,)) if isinstance(answer, Absent) else answer
 
 
@@ -184,6 +211,8 @@ def _take_in(order: Order, inquiry: Inquiry, report: Report, *, now: datetime) -
     recording.heed(
         order.account, report, heard=Heard.POLL, evidence=f"inquiry:{inquiry.id}", now=now
     )
+    # Only for one that is in doubt still: what was found under our id may not be our order.
+    recording.note_look(order, [], look_at=_next_look(order, now=now))
 
 
 def _note_health(order: Order, inquiry: Inquiry, *, now: datetime) -> None:

@@ -17,6 +17,7 @@ from orders.models.facts import Heard
 from orders.recording import heeding
 from orders.recording.changing import change, lock_all, projection
 from orders.recording.claiming import Claim
+from orders.recording.concluding import withdraw
 from orders.states import IN_FLIGHT, AttemptKind, AttemptState, Submission
 
 SENDER = component("sender")
@@ -34,27 +35,36 @@ def settle(claim: Claim, outcome: Report | BrokerError, *, now: datetime) -> Ord
     Safe when the order has moved on meanwhile: a webhook may have proved that
     it arrived, or its lease may have lapsed. Proof is never taken back.
     """
-    with transaction.atomic():
-        about = outcome if isinstance(outcome, Report) else Report()
-        orders = lock_all({claim.order.id, *heeding.related(claim.order.account_id, about)})
-        order = orders[claim.order.id]
-        attempt = Attempt.objects.select_for_update().get(id=claim.attempt_id)
-        _end(attempt, outcome, now=now)
-        if isinstance(outcome, Report):
-            heeding.merge_all(
-                orders,
-                outcome,
-                account=order.account,
-                heard=Heard.ANSWER,
-                evidence=f"attempt:{attempt.id}",
-                now=now,
-            )
-        if claim.kind is AttemptKind.CANCEL:
-            _settle_cancel(order, attempt, now=now)
-        elif isinstance(outcome, BrokerError):
-            _settle_submission(order, attempt, outcome, now=now)
-    if isinstance(outcome, AuthRefused):
-        _halt_for_auth(order.account_id, str(outcome), now=now)
+    while True:
+        try:
+            order = _settle(claim, outcome, now=now)
+        except heeding.LearnedMeanwhile:
+            continue
+        if isinstance(outcome, AuthRefused):
+            _halt_for_auth(order.account_id, str(outcome), now=now)
+        return order
+
+
+@transaction.atomic
+def _settle(claim: Claim, outcome: Report | BrokerError, *, now: datetime) -> Order:
+    about = outcome if isinstance(outcome, Report) else Report()
+    orders = lock_all({claim.order.id, *heeding.related(claim.order.account_id, about)})
+    order = orders[claim.order.id]
+    attempt = Attempt.objects.select_for_update().get(id=claim.attempt_id)
+    _end(attempt, outcome, now=now)
+    if isinstance(outcome, Report):
+        heeding.merge_all(
+            orders,
+            outcome,
+            account=order.account,
+            heard=Heard.ANSWER,
+            evidence=f"attempt:{attempt.id}",
+            now=now,
+        )
+    if claim.kind is AttemptKind.CANCEL:
+        _settle_cancel(order, attempt, now=now)
+    elif isinstance(outcome, BrokerError):
+        _settle_submission(order, attempt, outcome, now=now)
     return order
 
 
@@ -116,11 +126,13 @@ def _settle_submission(
         reason=str(outcome),
         evidence=[f"attempt:{attempt.id}"],
     )
+    if order.submission == Submission.READY and order.cancel_requested_at is not None:
+        withdraw(order, actor=SENDER, now=now)  # asked for while it was being sent
 
 
 def _settle_cancel(order: Order, attempt: Attempt, *, now: datetime) -> None:
-    if order.has_ended:
-        return
+    if order.has_ended or order.cancel_requested_at is None:
+        return  # nobody waits for it any more: a later request was answered before this one
     before = projection(order)
     match attempt.state:
         case AttemptState.ACCEPTED:

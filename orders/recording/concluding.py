@@ -30,19 +30,25 @@ def ask_cancel(order_id: UUID, *, actor: Actor, now: datetime) -> Order:
         raise NotCancelable(f"The order has ended: {order.status or order.submission}.")
     if order.cancel_requested_at is not None:
         return order
-    before = projection(order)
     if order.submission in UNSENT:
-        order.submission = Submission.WITHDRAWN
-        order.submission_reason = "Cancelled before it left this desk."
-        order.look_at = None
-        change(order, before, action="order.withdrawn", actor=actor, now=now)
+        withdraw(order, actor=actor, now=now)
         return order
+    before = projection(order)
     order.cancel_requested_at, order.cancel_refused = now, ""
     if order.submission == Submission.ACCEPTED:
         order.cancel_at = now
         order.look_at = now + timing.PENDING_POLL
     change(order, before, action="order.cancel_asked", actor=actor, now=now)
     return order
+
+
+def withdraw(order: Order, *, actor: Actor, now: datetime) -> None:
+    """End a locked order that has not left, because somebody asked for it to be cancelled."""
+    before = projection(order)
+    order.submission = Submission.WITHDRAWN
+    order.submission_reason = "Cancelled before it left this desk."
+    order.look_at = None
+    change(order, before, action="order.withdrawn", actor=actor, now=now)
 
 
 @transaction.atomic
@@ -130,10 +136,14 @@ def escalate(order_id: UUID, *, now: datetime) -> bool:
 
 
 @transaction.atomic
-def note_look(order_id: UUID, inquiries: list[Inquiry], *, look_at: datetime | None) -> None:
-    """Keep what was asked about an order and answered, and when to look next: None for never."""
+def note_look(asked: Order, inquiries: list[Inquiry], *, look_at: datetime | None) -> None:
+    """Keep what was asked about an order and answered, and when to look next: None for never.
+
+    `asked` is the order as it was when the broker was asked. If it has moved on meanwhile,
+    whoever moved it knew more, and when they want to look next stands.
+    """
     Inquiry.objects.bulk_create(inquiries)
-    order = lock(order_id)
-    order.looks += 1
-    order.look_at = look_at
-    reschedule(order)
+    order = lock(asked.id)
+    if order.submission == asked.submission:
+        order.looks, order.look_at = order.looks + 1, look_at
+        reschedule(order)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -10,9 +11,11 @@ import pytest
 from brokers.errors import AuthRefused, BrokerError, OutcomeUnknown
 from brokers.messages import Absent
 from brokers.vocabulary import Status
-from orders import attending, reconciling, recording, timing
+from orders import attending, connecting, reconciling, recording, timing
 from orders.models import Account, Order
+from orders.models.facts import Heard
 from orders.models.inquiry import Inquiry
+from orders.secrets import SecretUnreadable
 from orders.states import Submission
 from tests.factories import OrderFactory, a_ticket
 from tests.fakes import ScriptedBroker, call, fill
@@ -35,6 +38,12 @@ def a_known_order(account: Account, broker: ScriptedBroker) -> Order:
 
 def after(order: Order, seconds: float) -> datetime:
     return order.submission_at + timedelta(seconds=seconds)
+
+
+def webhook(order: Order, broker: ScriptedBroker, *, now: datetime) -> None:
+    """Let the broker say by webhook that it has the order after all."""
+    report = broker.has(order.ticket())
+    recording.heed(order.account, report, heard=Heard.WEBHOOK, evidence="delivery:1", now=now)
 
 
 class TestDoubt:
@@ -101,6 +110,70 @@ class TestDoubt:
 
         order.refresh_from_db()
         assert order.submission == Submission.UNKNOWN
+
+    def test_is_settled_by_the_list_even_if_the_order_cannot_be_read_then(
+        self, broker: ScriptedBroker, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        order = in_doubt()
+        broker.has(order.ticket())
+
+        def silent(broker_order_id: str) -> None:
+            raise OutcomeUnknown("silence", call=call(None))
+
+        monkeypatch.setattr(broker, "find", lambda wire_id: Absent(call=call(404)))
+        monkeypatch.setattr(broker, "read", silent)
+        reconciling.reconcile(order.id, now=after(order, 1))
+
+        order.refresh_from_db()
+        assert (order.submission, order.status) == (Submission.ACCEPTED, Status.NEW)
+
+    def test_with_another_order_under_our_id_climbs_the_ladder_and_escalates(
+        self, broker: ScriptedBroker
+    ) -> None:
+        order = in_doubt()
+        broker.has(order.ticket(), symbol="OTHER")
+
+        now = after(order, 300)
+        reconciling.reconcile(order.id, now=now)
+
+        order.refresh_from_db()
+        assert (order.submission, order.submission_code) == (Submission.UNKNOWN, "conflict")
+        assert order.escalated_at is not None
+        assert order.look_at == timing.next_look(order.submission_at, now=now)
+
+    @pytest.mark.parametrize("mishap", [SecretUnreadable("sealed"), KeyError("key")], ids=repr)
+    def test_escalates_even_where_nobody_can_be_asked(
+        self, broker: ScriptedBroker, monkeypatch: pytest.MonkeyPatch, mishap: Exception
+    ) -> None:
+        def fails(account: Account) -> None:
+            raise mishap
+
+        order = in_doubt()
+        monkeypatch.setattr(connecting, "connect", fails)
+
+        with suppress(KeyError):
+            reconciling.reconcile(order.id, now=after(order, 300))
+
+        order.refresh_from_db()
+        assert order.escalated_at is not None
+
+    def test_that_ends_while_we_ask_is_polled_as_the_working_order_it_is(
+        self, broker: ScriptedBroker, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        order = in_doubt()
+        now = after(order, 100_000)  # the next look at one in doubt would be a day away
+
+        def find(wire_id: str) -> Absent:
+            webhook(order, broker, now=now)
+            broker.books.clear()
+            return Absent(call=call(404))
+
+        monkeypatch.setattr(broker, "find", find)
+        reconciling.reconcile(order.id, now=now)
+
+        order.refresh_from_db()
+        assert order.submission == Submission.ACCEPTED
+        assert order.look_at == now + timing.WORKING_POLL
 
     def test_ends_as_absent_by_the_documented_rule_only(self, broker: ScriptedBroker) -> None:
         order = in_doubt()
@@ -175,6 +248,17 @@ class TestQuietOrders:
         order.refresh_from_db()
         assert (order.submission, order.look_at) == (Submission.REFUSED, None)
 
+    def test_a_refusal_is_verified_once_though_another_order_has_its_id(
+        self, broker: ScriptedBroker
+    ) -> None:
+        order = OrderFactory(refused=True, look_at=timing.database_now())
+        broker.has(order.ticket(), symbol="OTHER")
+
+        reconciling.reconcile(order.id, now=timing.database_now())
+
+        order.refresh_from_db()
+        assert (order.submission, order.look_at) == (Submission.REFUSED, None)
+
     def test_a_refusal_that_was_not_one_is_taken_back(self, broker: ScriptedBroker) -> None:
         order = OrderFactory(refused=True)
         broker.has(order.ticket())
@@ -183,6 +267,23 @@ class TestQuietOrders:
 
         order.refresh_from_db()
         assert order.submission == Submission.ACCEPTED
+
+    def test_a_refused_order_that_turns_up_while_we_ask_is_polled_from_then_on(
+        self, broker: ScriptedBroker, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        order = OrderFactory(refused=True)
+        now = timing.database_now()
+
+        def find(wire_id: str) -> Absent:
+            webhook(order, broker, now=now)
+            return Absent(call=call(404))
+
+        monkeypatch.setattr(broker, "find", find)
+        reconciling.reconcile(order.id, now=now)
+
+        order.refresh_from_db()
+        assert order.submission == Submission.ACCEPTED
+        assert order.look_at == now + timing.WORKING_POLL
 
 
 class TestSweep:

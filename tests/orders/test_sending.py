@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -21,10 +22,11 @@ from brokers.errors import (
 )
 from brokers.messages import Report
 from brokers.vocabulary import Status
-from orders import actors, canceling, placing, recording, sending, timing
+from orders import actors, canceling, connecting, placing, recording, sending, timing
 from orders.models import Account, Attempt, AuditEvent, Order
 from orders.models.facts import Heard
-from orders.recording import claiming
+from orders.recording import claiming, heeding
+from orders.recording.changing import change
 from orders.states import AttemptState, Submission
 from tests.factories import AccountFactory, a_ticket
 from tests.fakes import ScriptedBroker, call, snapshot
@@ -210,6 +212,57 @@ class TestSend:
         order.refresh_from_db()
         assert order.submission == Submission.UNKNOWN
 
+    def test_credentials_of_another_shape_send_nothing_and_say_so(
+        self, broker: ScriptedBroker, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def lacks_a_key(account: Account) -> None:
+            raise KeyError("secret")
+
+        order = place()
+        monkeypatch.setattr(connecting, "connect", lacks_a_key)
+
+        sending.send(order.id)
+
+        order.refresh_from_db()
+        assert (order.submission, broker.submitted) == (Submission.READY, [])
+        assert order.attempts.get().state == AttemptState.NOT_SENT
+
+    def test_a_claim_whose_commit_took_most_of_its_lease_is_not_sent_on(
+        self, broker: ScriptedBroker, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def slow(*args: Any, **kwargs: Any) -> None:
+            change(*args, **kwargs)
+            time.sleep(0.1)
+
+        order = place()
+        monkeypatch.setattr(timing, "ARMED_GOOD_FOR", 0.05)
+        monkeypatch.setattr(claiming, "change", slow)
+
+        sending.send(order.id)
+
+        order.refresh_from_db()
+        assert (order.submission, broker.submitted) == (Submission.UNKNOWN, [])
+
+    def test_an_answer_that_has_to_be_sorted_again_is_recorded(
+        self, broker: ScriptedBroker, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        order = place()
+        claim = recording.claim_submission(order.id)
+        assert claim is not None
+        park, calls = heeding._park, []
+
+        def learned_meanwhile_once(*args: Any, **kwargs: Any) -> None:
+            calls.append(args)
+            if len(calls) == 1:
+                raise heeding.LearnedMeanwhile
+            park(*args, **kwargs)
+
+        monkeypatch.setattr(heeding, "_park", learned_meanwhile_once)
+        recording.settle(claim, broker.has(order.ticket()), now=timezone.now())
+
+        order.refresh_from_db()
+        assert order.submission == Submission.ACCEPTED
+
 
 @pytest.mark.django_db(transaction=True)
 def test_only_one_of_fifty_workers_gets_to_send(broker: ScriptedBroker) -> None:
@@ -273,6 +326,38 @@ class TestCancel:
         assert order.cancel_at is not None
         sending.send_cancel(order.id)
         assert broker.canceled == [order.broker_order_id]
+
+    def test_while_it_was_being_sent_and_never_left_it_is_withdrawn(
+        self, broker: ScriptedBroker
+    ) -> None:
+        order = place()
+        claim = recording.claim_submission(order.id)
+        assert claim is not None
+        canceling.cancel(order.id, actor=ANA, now=timezone.now())
+
+        recording.settle(claim, NotSent("no route"), now=timezone.now())
+        sending.send(order.id)
+
+        order.refresh_from_db()
+        assert (order.submission, broker.submitted) == (Submission.WITHDRAWN, [])
+        assert order.look_at is None
+
+    def test_an_answer_to_an_earlier_cancel_leaves_a_refused_one_alone(
+        self, broker: ScriptedBroker
+    ) -> None:
+        order = place()
+        sending.send(order.id)
+        canceling.cancel(order.id, actor=ANA, now=timezone.now())
+        slow = recording.claim_cancel(order.id)
+        assert slow is not None
+        recording.lapse(order.id, now=timing.database_now() + timing.LEASE)
+        broker.script = [Refused("too late", code="too_late", call=call(409))]
+        sending.send_cancel(order.id)
+
+        recording.settle(slow, Report(call=call(202)), now=timing.database_now())
+
+        order.refresh_from_db()
+        assert (order.cancel_requested_at, order.cancel_at) == (None, None)
 
     def test_too_late_is_said_and_may_be_asked_again(self, broker: ScriptedBroker) -> None:
         order = place()
