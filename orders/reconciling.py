@@ -16,7 +16,9 @@ from django.db.models import Q
 from brokers.adapter import BrokerAdapter
 from brokers.errors import BrokerError
 from brokers.messages import Absent, Call, Report, Snapshot
+from brokers.vocabulary import TERMINAL
 from orders import connecting, recording, timing
+from orders.deriving import Flag
 from orders.models import Inquiry, Order
 from orders.models.facts import Heard
 from orders.secrets import SecretUnreadable
@@ -73,7 +75,9 @@ def _confirm(order: Order, adapter: BrokerAdapter, *, now: datetime) -> None:
     elif order.submission == Submission.REFUSED and inquiry.result == Result.ABSENT:
         recording.note_look(order, [inquiry], look_at=None)
     else:
-        later = now + timing.backoff(order.looks + 1)
+        # One that has ended is asked after for missing fills, or because somebody wants to know.
+        is_done = order.status in TERMINAL and Flag.FILLS_MISSING not in order.flags
+        later = None if is_done else now + timing.backoff(order.looks + 1)
         recording.note_look(order, [], look_at=later)
 
 

@@ -128,15 +128,18 @@ def _sort(orders: dict[UUID, Order], report: Report) -> _Sorted:
     by_wire_id = {order.wire_id: order for order in orders.values()}
     for snapshot in report.snapshots:
         order = by_wire_id.get(snapshot.wire_id)
-        if order is None or snapshot.broker_order_id in owners:
+        owner = owners.get(snapshot.broker_order_id)
+        if order is None or order is owner:
             continue
-        if _is(order, snapshot) and order.id not in out.learned:
+        if owner is None and _is(order, snapshot) and order.id not in out.learned:
             owners[snapshot.broker_order_id] = order
             out.learned[order.id] = snapshot.broker_order_id
         else:
             out.conflicts.append((order, snapshot))
     for fact in _facts(report):
         owner = owners.get(fact.broker_order_id)
+        if isinstance(fact, Snapshot) and by_wire_id.get(fact.wire_id, owner) is not owner:
+            owner = None  # a broker id used twice: it speaks of another order of ours
         if owner is None:
             out.strays.append(fact)
         else:

@@ -240,6 +240,18 @@ class TestQuietOrders:
         assert (order.submission, order.status) == (Submission.ACCEPTED, Status.NEW)
         assert order.look_at is not None
 
+    @pytest.mark.parametrize("silence", [None, OutcomeUnknown("silence", call=call(None))])
+    def test_one_that_has_ended_is_not_asked_after_for_ever(
+        self, broker: ScriptedBroker, silence: BrokerError | None
+    ) -> None:
+        order = OrderFactory(canceled=True)
+        broker.silent = silence
+
+        reconciling.reconcile(order.id, now=timing.database_now())
+
+        order.refresh_from_db()
+        assert order.look_at is None
+
     def test_a_refusal_is_verified_once(self, broker: ScriptedBroker) -> None:
         order = OrderFactory(refused=True, look_at=timing.database_now())
 

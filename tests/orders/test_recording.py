@@ -173,6 +173,24 @@ class TestHeed:
         order.refresh_from_db()
         assert (order.submission, order.status) == (Submission.ACCEPTED, Status.NEW)
 
+    def test_a_broker_id_used_twice_does_not_mix_two_orders_up(self) -> None:
+        first = OrderFactory(working=True)
+        second = sent(account=first.account)
+        told = snapshot(
+            second.ticket(),
+            broker_order_id=first.broker_order_id,
+            status=Status.CANCELED,
+            version=9,
+        )
+
+        hear(first.account, told)
+
+        first.refresh_from_db()
+        second.refresh_from_db()
+        assert (first.status, first.snapshots.count()) == (Status.NEW, 0)
+        assert second.submission == Submission.SENDING
+        assert second.events.get().action == "order.conflict"
+
     def test_an_order_that_never_left_is_not_taken_for_the_brokers(self) -> None:
         order = OrderFactory(submission="withdrawn")
 
