@@ -51,7 +51,7 @@ def _settle(claim: Claim, outcome: Report | BrokerError, *, now: datetime) -> Or
     orders = lock_all({claim.order.id, *heeding.related(claim.order.account_id, about)})
     order = orders[claim.order.id]
     attempt = Attempt.objects.select_for_update().get(id=claim.attempt_id)
-    _end(attempt, outcome, now=now)
+    is_news = _end(attempt, outcome, now=now)
     if isinstance(outcome, Report):
         heeding.merge_all(
             orders,
@@ -61,6 +61,10 @@ def _settle(claim: Claim, outcome: Report | BrokerError, *, now: datetime) -> Or
             evidence=f"attempt:{attempt.id}",
             now=now,
         )
+    if not is_news:
+        # Recorded before, by a commit that was not heard of: the order may be in another
+        # attempt's hands by now.
+        return order
     if claim.kind is AttemptKind.CANCEL:
         _settle_cancel(order, attempt, now=now)
     elif isinstance(outcome, BrokerError):
@@ -68,14 +72,16 @@ def _settle(claim: Claim, outcome: Report | BrokerError, *, now: datetime) -> Or
     return order
 
 
-def _end(attempt: Attempt, outcome: Report | BrokerError, *, now: datetime) -> None:
+def _end(attempt: Attempt, outcome: Report | BrokerError, *, now: datetime) -> bool:
+    """Keep the raw answer. Returns whether it was still to be said what became of the attempt."""
     call: Call | None = outcome.call
     if call is not None:
         attempt.method, attempt.url = call.method, call.url
         attempt.request_body, attempt.started_at = call.request_body, call.started_at
         attempt.took_ms, attempt.answer_status = call.took_ms, call.status
         attempt.answer_body, attempt.failure = call.answer_body, call.failure
-    if attempt.state in {AttemptState.SENDING, AttemptState.UNKNOWN}:
+    was_open = attempt.state in {AttemptState.SENDING, AttemptState.UNKNOWN}
+    if was_open:
         proposed = _state(outcome)
         # After a lapse the sender may still prove that nothing left; UNKNOWN stays UNKNOWN,
         # because others may have acted on it.
@@ -85,6 +91,7 @@ def _end(attempt: Attempt, outcome: Report | BrokerError, *, now: datetime) -> N
     attempt.note = str(outcome) if isinstance(outcome, BrokerError) else "The broker took it."
     attempt.ended_at = now
     attempt.save()
+    return was_open
 
 
 def _state(outcome: Report | BrokerError) -> AttemptState:

@@ -212,6 +212,21 @@ class TestSend:
         order.refresh_from_db()
         assert order.submission == Submission.UNKNOWN
 
+    def test_an_answer_recorded_twice_takes_no_later_attempt_back(
+        self, broker: ScriptedBroker
+    ) -> None:
+        order = place()
+        first = recording.claim_submission(order.id)
+        assert first is not None
+        recording.settle(first, NotSent("no route"), now=timezone.now())
+        assert recording.claim_submission(order.id) is not None
+
+        # The commit of the first recording was not heard of, so it is repeated.
+        recording.settle(first, NotSent("no route"), now=timezone.now())
+
+        order.refresh_from_db()
+        assert order.submission == Submission.SENDING
+
     def test_credentials_of_another_shape_send_nothing_and_say_so(
         self, broker: ScriptedBroker, monkeypatch: pytest.MonkeyPatch
     ) -> None:
