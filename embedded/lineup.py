@@ -64,6 +64,8 @@ def programs(data: Path, environment: Mapping[str, str], *, port: int) -> Iterat
             *(sys.executable, "-m", "uvicorn", "config.asgi:application"),
             *("--port", str(port)),
             *("--lifespan", "off"),
+            *("--ws-per-message-deflate", "false"),  # else each open page costs twice the memory
+            *("--ws-max-size", "4096"),  # pages have nothing to say, and nobody else may say much
             *("--timeout-graceful-shutdown", "5"),
             "--no-access-log",
         ],
