@@ -75,6 +75,8 @@ def _confirm(order: Order, adapter: BrokerAdapter, *, now: datetime) -> None:
     elif order.submission == Submission.REFUSED and inquiry.result == Result.ABSENT:
         recording.note_look(order, [inquiry], look_at=None)
     else:
+        if inquiry.result == Result.ABSENT:
+            recording.deny(order, inquiry, now=now)
         # One that has ended is asked after for missing fills, or because somebody wants to know.
         is_done = order.status in TERMINAL and Flag.FILLS_MISSING not in order.flags
         later = None if is_done else now + timing.backoff(order.looks + 1)
@@ -161,7 +163,10 @@ def _walk(order: Order, adapter: BrokerAdapter, *, now: datetime) -> tuple[Inqui
         inquiry.result = Result.ABSENT
     else:
         inquiry.result = Result.NO_ANSWER
-        inquiry.note = "The list shows no order of ours, so it proves nothing."
+        inquiry.note = (
+            "The list shows no order of ours, so it proves nothing:"
+            " the next one the broker takes will be the check."
+        )
     return inquiry, None
 
 
@@ -193,11 +198,11 @@ def _absence(order: Order, adapter: BrokerAdapter) -> list[int] | None:
     """Return the inquiries that prove an order absent, or None while they do not.
 
     Both ways of asking must have said so, three times each since doubt began,
-    at least once past each grace, and neither may ever have said otherwise.
+    at least once past each grace, and nobody may ever have said otherwise.
     """
     doubt, began = adapter.passport.doubt, order.submission_at
     asked = order.inquiries.filter(asked_at__gte=began)
-    if asked.filter(result=Result.FOUND).exists():
+    if asked.filter(result=Result.FOUND).exists() or order.submission_code == "conflict":
         return None
     proof: list[int] = []
     for path in ("our id", "its list of orders"):

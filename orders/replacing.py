@@ -9,7 +9,7 @@ from decimal import Decimal
 from django.db import IntegrityError, transaction
 
 from brokers.messages import Ticket
-from orders import placing
+from orders import placing, timing
 from orders.actors import Actor
 from orders.errors import BadTicket, NotReplaceable, OrderIdTaken
 from orders.models import Order
@@ -88,6 +88,7 @@ def _replace(
             " or cancel the rest.",
             field="quantity",
         )
+    Order.objects.filter(id=old.id).update(look_at=now + timing.PENDING_POLL)
     to_work = with_changes(proposal, quantity=proposal.quantity - old.filled_quantity)
     placing.check(old.account, to_work)
     return (

@@ -43,6 +43,11 @@ def next_look(began: datetime, *, now: datetime) -> datetime:
     return now + timedelta(days=1)
 
 
+def cancel_again(asked: int) -> timedelta:
+    """Return when to repeat a cancel that was taken so often and not carried out."""
+    return CANCEL_AGAIN if asked < 10 else 10 * CANCEL_AGAIN
+
+
 def backoff(tries: int) -> timedelta:
     """Return how long to wait after a number of failures: 1, 2, 4 … at most 30 seconds."""
     return timedelta(seconds=min(2 ** max(tries - 1, 0), 30))

@@ -72,7 +72,9 @@ def snapshot(ticket: Ticket, *, status: Status = Status.NEW, **changes: object) 
     return with_changes(said, **changes)  # type: ignore[arg-type]
 
 
-def fill(ticket: Ticket, name: str, quantity: str, price: str = "100", **changes: object) -> Fill:
+def fill(
+    ticket: Ticket, name: str, quantity: str, price: str = "100", /, **changes: object
+) -> Fill:
     """Return one trade against this ticket's order."""
     said = Fill(
         broker_order_id=f"B-{ticket.wire_id}",

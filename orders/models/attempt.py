@@ -20,7 +20,7 @@ class Attempt(models.Model):
 
     order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="attempts")
     kind = models.CharField(max_length=8, choices=AttemptKind)
-    number = models.PositiveSmallIntegerField()  # counted per order and kind
+    number = models.PositiveIntegerField()  # counted per order and kind
     wire_id = models.CharField(max_length=128)
     state = models.CharField(max_length=10, choices=AttemptState, default=AttemptState.SENDING)
     armed_at = models.DateTimeField()

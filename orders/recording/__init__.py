@@ -11,6 +11,7 @@ from orders.recording.claiming import Claim, claim_cancel, claim_submission
 from orders.recording.concluding import (
     ask_cancel,
     conclude_absent,
+    deny,
     escalate,
     expire,
     lapse,
@@ -26,6 +27,7 @@ __all__ = [
     "claim_cancel",
     "claim_submission",
     "conclude_absent",
+    "deny",
     "escalate",
     "expire",
     "heed",

@@ -144,7 +144,8 @@ def _settle_cancel(order: Order, attempt: Attempt, *, now: datetime) -> None:
     match attempt.state:
         case AttemptState.ACCEPTED:
             # Taken is not carried out: it stays pending until the broker says so.
-            order.cancel_at, action = now + timing.CANCEL_AGAIN, "order.cancel_taken"
+            order.cancel_at = now + timing.cancel_again(attempt.number)
+            action = "order.cancel_taken"
         case AttemptState.REFUSED:
             order.cancel_at, order.cancel_requested_at = None, None
             order.cancel_refused = attempt.note

@@ -111,6 +111,8 @@ def _claim_cancel(order_id: UUID) -> Claim | None:
     if order.submission != Submission.ACCEPTED or not order.broker_order_id:
         return None  # asked for in doubt: it goes out when the order is found
     armed_at, now = time.monotonic(), timing.database_now()
+    if order.cancel_at is None or order.cancel_at > now + timing.HANDED_OUT:
+        return None  # it has just been asked: a second click asks nothing new
     if order.attempts.filter(kind=AttemptKind.CANCEL, state=AttemptState.SENDING).exists():
         return None
     before = projection(order)

@@ -13,6 +13,7 @@ from orders.actors import Actor, component
 from orders.errors import NotCancelable
 from orders.models import Inquiry, Order
 from orders.recording.changing import change, lock, projection, reschedule
+from orders.recording.merging import DENIED
 from orders.states import UNSENT, AttemptKind, AttemptState, Submission
 
 SWEEP = component("sweep")
@@ -132,6 +133,33 @@ def escalate(order_id: UUID, *, now: datetime) -> bool:
     before = projection(order)
     order.escalated_at = now
     change(order, before, action="order.escalated", actor=SWEEP, now=now)
+    return True
+
+
+@transaction.atomic
+def deny(asked: Order, inquiry: Inquiry, *, now: datetime) -> bool:
+    """Say that the broker denies an order it had. Its state stays: a denial is no verdict.
+
+    Returns False if that is said already, or the order moved on meanwhile.
+    """
+    order = lock(asked.id)
+    if order.version != asked.version or order.has_ended or order.submission_code == DENIED:
+        return False
+    if order.submission != Submission.ACCEPTED:
+        return False
+    inquiry.save()
+    before = projection(order)
+    order.submission_code = DENIED
+    order.submission_reason = "The broker now says that it has no such order."
+    change(
+        order,
+        before,
+        action="order.denied",
+        actor=SWEEP,
+        now=now,
+        reason=order.submission_reason,
+        evidence=[f"inquiry:{inquiry.id}"],
+    )
     return True
 
 

@@ -16,7 +16,8 @@ from orders.models import Account, Feed, Order
 from orders.models.facts import Heard
 from orders.recording import parking
 from orders.recording.changing import change, lock_all, projection
-from orders.recording.merging import FOUND_FROM, Hearing, merge
+from orders.recording.disputing import Hearing
+from orders.recording.merging import FOUND_FROM, merge
 from orders.states import Submission
 
 Fact = Snapshot | Fill

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from brokers.messages import Fill, Snapshot
-from brokers.vocabulary import ExecutionKind
 from orders import timing
 from orders.actors import Actor
 from orders.deriving import Flag, derive, digest
 from orders.models import Execution, Order, SnapshotFact
+from orders.recording import disputing
 from orders.recording.changing import change, projection, reschedule
+from orders.recording.disputing import Hearing
 from orders.states import AttemptKind, AttemptState, Submission
 
 FOUND_FROM = {
@@ -24,13 +24,8 @@ FOUND_FROM = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hearing:
-    """How facts reached us: the door, the evidence they rest on, and when."""
-
-    heard: str
-    evidence: str
-    now: datetime
+KEPT = 16 * 1024  # characters of a broker's object kept as it came
+DENIED = "denied"  # the broker has said that it has no such order, after it had it
 
 
 def merge(
@@ -53,8 +48,9 @@ def merge(
         order.broker_order_id = learned
     snapshots, fills = _keep(order, facts)
     order.heard_at = now
-    _note_contradictions(order, facts, actor=actor, now=now)
-    if not snapshots and not fills:
+    disputing.note(order, facts, actor=actor, now=now)
+    _believe_again(order)
+    if not snapshots and not fills and projection(order) == before:
         _schedule(order, now)
         reschedule(order)
         return False
@@ -67,7 +63,7 @@ def merge(
         action="order.facts",
         actor=actor,
         now=now,
-        reason=_in_words(snapshots, fills),
+        reason=_in_words(snapshots, fills) or "The broker speaks of it again.",
         evidence=[
             *(f"snapshot:{fact.id}" for fact in snapshots),
             *(f"execution:{fact.id}" for fact in fills),
@@ -100,55 +96,18 @@ def _keep(
     known = set(order.snapshots.values_list("digest", flat=True))
     snapshots: dict[str, SnapshotFact] = {}
     fills: dict[tuple[object, ...], Execution] = {}
-    counted = {_identity(fact) for fact in order.executions.all()}
+    counted = {disputing.identity(fact) for fact in order.executions.all()}
     for fact, hearing in facts:
         if isinstance(fact, Snapshot):
             name = digest(fact)
             if name not in known:
                 snapshots.setdefault(name, _snapshot(order, fact, name, hearing))
-        elif _identity(fact) not in counted:
-            fills.setdefault(_identity(fact), _execution(order, fact, hearing))
+        elif disputing.is_bookable(fact) and disputing.identity(fact) not in counted:
+            fills.setdefault(disputing.identity(fact), _execution(order, fact, hearing))
     # The row lock makes what we read above complete; the constraints make it certain.
     return (
         SnapshotFact.objects.bulk_create(snapshots.values()),
         Execution.objects.bulk_create(fills.values()),
-    )
-
-
-def _note_contradictions(
-    order: Order, facts: list[tuple[Snapshot | Fill, Hearing]], *, actor: Actor, now: datetime
-) -> None:
-    """Put on record that a trade we have was told again as another. The first telling stands."""
-    kept = {_identity(fact): fact for fact in order.executions.all()}
-    for fact, hearing in facts:
-        if not isinstance(fact, Fill):
-            continue
-        known = kept[_identity(fact)]
-        if (known.quantity, known.price) == (fact.quantity, fact.price):
-            continue
-        why = (
-            f"Execution {fact.execution_id} was {known.quantity:f} at {known.price:f},"
-            f" and is told as {fact.quantity:f} at {fact.price:f}."
-        )
-        if not order.events.filter(action="order.contradicted", reason=why).exists():
-            change(
-                order,
-                projection(order),
-                action="order.contradicted",
-                actor=actor,
-                now=now,
-                reason=why,
-                evidence=[hearing.evidence],
-            )
-
-
-def _identity(fact: Fill | Execution) -> tuple[object, ...]:
-    return (
-        fact.broker_order_id,
-        fact.execution_id,
-        fact.trade_date,
-        ExecutionKind(fact.kind),
-        fact.revision,
     )
 
 
@@ -167,7 +126,7 @@ def _snapshot(order: Order, said: Snapshot, name: str, hearing: Hearing) -> Snap
         replaces=said.replaces,
         replaced_by=said.replaced_by,
         reason=said.reason,
-        raw=said.raw,
+        raw=said.raw[:KEPT],
         heard=hearing.heard,
         heard_at=hearing.now,
         evidence=hearing.evidence,
@@ -183,16 +142,22 @@ def _execution(order: Order, said: Fill, hearing: Hearing) -> Execution:
         trade_date=said.trade_date,
         kind=said.kind,
         revision=said.revision,
-        symbol=said.symbol or order.symbol,
-        side=said.side or order.side,
+        symbol=order.symbol,  # the order's own; where a broker says otherwise, that is on record
+        side=order.side,
         quantity=said.quantity,
         price=said.price,
         executed_at=said.executed_at,
-        raw=said.raw,
+        raw=said.raw[:KEPT],
         heard=hearing.heard,
         heard_at=hearing.now,
         evidence=hearing.evidence,
     )
+
+
+def _believe_again(order: Order) -> None:
+    """The broker speaks of it again, after it had denied that it has it."""
+    if order.submission == Submission.ACCEPTED and order.submission_code == DENIED:
+        order.submission_code = order.submission_reason = ""
 
 
 def _found(order: Order, now: datetime) -> None:

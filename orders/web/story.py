@@ -190,6 +190,8 @@ ACTIONS: Mapping[str, Telling] = {
     ),
     "order.absent": ("ended", "cross", _says("Proved absent: it never arrived.")),
     "order.conflict": ("conflict", "warning", _says("{broker} has another order under our id.")),
+    "order.disputed": ("conflict", "warning", _says("{broker} says of a trade what can't be so.")),
+    "order.denied": ("warning", "question", _says("{broker} denies an order that it had.")),
     "order.withdrawn": ("unsent", "cross", _says("Cancelled before it left this desk.")),
     "order.expired_unsent": ("unsent", "clock", _says("It was not sent in time, and never left.")),
     "order.blocked": ("unsent", "barred", _says("Kept here. It never left this desk.")),

@@ -231,26 +231,24 @@ class TestQuietOrders:
         order.refresh_from_db()
         assert (order.status, order.filled_quantity) == (Status.PARTIALLY_FILLED, 4)
 
-    def test_absence_of_a_working_order_changes_nothing(self, broker: ScriptedBroker) -> None:
+    def test_a_working_order_the_broker_denies_stays_and_says_so(
+        self, broker: ScriptedBroker
+    ) -> None:
         order = OrderFactory(working=True)
 
-        reconciling.reconcile(order.id, now=timing.database_now())
+        for _ in range(3):
+            reconciling.reconcile(order.id, now=timing.database_now())
 
         order.refresh_from_db()
         assert (order.submission, order.status) == (Submission.ACCEPTED, Status.NEW)
+        assert "no such order" in order.submission_reason
         assert order.look_at is not None
+        assert order.events.filter(action="order.denied").count() == 1
 
-    @pytest.mark.parametrize("silence", [None, OutcomeUnknown("silence", call=call(None))])
-    def test_one_that_has_ended_is_not_asked_after_for_ever(
-        self, broker: ScriptedBroker, silence: BrokerError | None
-    ) -> None:
-        order = OrderFactory(canceled=True)
-        broker.silent = silence
-
+        broker.has(order.ticket())
         reconciling.reconcile(order.id, now=timing.database_now())
-
         order.refresh_from_db()
-        assert order.look_at is None
+        assert order.submission_reason == ""
 
     def test_a_refusal_is_verified_once(self, broker: ScriptedBroker) -> None:
         order = OrderFactory(refused=True, look_at=timing.database_now())

@@ -211,17 +211,46 @@ class TestHeed:
         assert event.after["filled_quantity"] == "4"
         assert event.before["submission"] == "sending"
 
-    def test_a_trade_told_again_as_another_is_on_record_once(self) -> None:
+    @pytest.mark.parametrize(
+        ("told", "why"),
+        [
+            ({"quantity": Decimal(5)}, "was 4 at 100, and is told as 5 at 100"),
+            ({"price": Decimal(101)}, "is told as 4 at 101"),
+            ({"side": Side.SELL}, "is told as sell ACME"),
+            ({"symbol": "OTHER"}, "is told as buy OTHER"),
+        ],
+    )
+    def test_a_trade_told_again_as_another_is_on_record_once(
+        self, told: dict[str, Any], why: str
+    ) -> None:
         order = sent()
         ticket = order.ticket()
         hear(order.account, snapshot(ticket), fill(ticket, "a", "4"))
 
         for _ in range(2):
-            hear(order.account, fill(ticket, "a", "5"))
+            hear(order.account, fill(ticket, "a", "4", **told))
 
         order.refresh_from_db()
         assert order.filled_quantity == Decimal(4)
-        assert "told as 5" in order.events.get(action="order.contradicted").reason
+        assert why in order.events.get(action="order.disputed").reason
+
+    @pytest.mark.parametrize(("quantity", "price"), [("-1", "1"), ("0", "1"), ("1", "-1")])
+    def test_a_trade_that_can_not_be_keeps_out_none_beside_it(
+        self, quantity: str, price: str
+    ) -> None:
+        order = sent()
+        ticket = order.ticket()
+
+        hear(
+            order.account,
+            snapshot(ticket),
+            fill(ticket, "bad", quantity, price),
+            fill(ticket, "good", "4"),
+        )
+
+        order.refresh_from_db()
+        assert order.filled_quantity == Decimal(4)
+        assert "can't be booked" in order.events.get(action="order.disputed").reason
 
     def test_the_finest_amounts_a_broker_may_say_are_kept_exactly(self) -> None:
         order = sent()

@@ -325,6 +325,16 @@ class TestCancel:
         assert order.status == Status.NEW
         assert order.cancel_requested_at is not None
 
+    def test_a_second_click_asks_the_broker_nothing_new(self, broker: ScriptedBroker) -> None:
+        order = place()
+        sending.send(order.id)
+
+        for _ in range(3):
+            canceling.cancel(order.id, actor=ANA, now=timing.database_now())
+            sending.send_cancel(order.id)
+
+        assert len(broker.canceled) == 1
+
     def test_in_doubt_it_is_cancelled_on_sight(self, broker: ScriptedBroker) -> None:
         order = place()
         broker.script = [OutcomeUnknown("silence")]
@@ -366,6 +376,7 @@ class TestCancel:
         slow = recording.claim_cancel(order.id)
         assert slow is not None
         recording.lapse(order.id, now=timing.database_now() + timing.LEASE)
+        Order.objects.update(cancel_at=timing.database_now())  # that much later, it is due
         broker.script = [Refused("too late", code="too_late", call=call(409))]
         sending.send_cancel(order.id)
 
