@@ -45,7 +45,7 @@ def database(url: str) -> dict[str, Any]:
 class RedisSpellings(NamedTuple):
     """One Redis, as each library wants to read it."""
 
-    client: str  # redis-py and the channel layer
+    client: str  # redis-py
     celery: str  # kombu, which has words of its own for a Unix socket
 
 

@@ -114,17 +114,6 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # --- Redis: the doorbell and the nudge, never the truth -----------------------------------------
 
 REDIS = environment.redis(environment.required("REDIS_URL"))
-CHANNEL_LAYERS = {
-    "default": {
-        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
-        "CONFIG": {
-            "hosts": [
-                {"address": REDIS.client, "socket_connect_timeout": 0.5, "socket_timeout": 1}
-            ],
-            "prefix": DESK_PREFIX,  # pub/sub does not know database numbers
-        },
-    }
-}
 
 # --- Celery -------------------------------------------------------------------------------------
 

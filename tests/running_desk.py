@@ -36,6 +36,7 @@ import pytest
 
 from embedded.environment import read_variables
 from embedded.running import running
+from embedded.spawning import die_with_parent
 from embedded.valkey import Valkey
 
 ROOT = Path(__file__).parent.parent
@@ -94,6 +95,7 @@ class Desk:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                preexec_fn=die_with_parent(signal.SIGINT),  # noqa: PLW1509 — calls only the kernel
             )
         try:
             self._await_welcome()
