@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import time
 from functools import cache
+from math import inf
 from uuid import UUID
 
 import redis
@@ -22,7 +23,7 @@ log = structlog.get_logger(__name__)
 PATIENCE = 0.5  # seconds; a nudge is worth no more
 QUIET = 1.0  # seconds without trying, after a failure: a dead Redis must not slow the desk
 
-_failed_at = float("-inf")
+_failed_at = -inf
 
 
 def channel_of(account_id: object) -> str:

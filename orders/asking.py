@@ -11,6 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TooLate
 from functools import cache
+from math import inf
 from typing import TypeVar
 from uuid import UUID
 
@@ -77,7 +78,7 @@ def holdings(account: Account) -> tuple[Holding, ...]:
 def _remembered(
     account: Account, what: str, seconds: float, question: Callable[[BrokerAdapter], Told]
 ) -> Told:
-    at, answer = _kept.get((account.id, what), (float("-inf"), None))
+    at, answer = _kept.get((account.id, what), (-inf, None))
     if time.monotonic() - at < seconds:
         return answer  # type: ignore[return-value]
     told = _ask(account, question)
@@ -89,7 +90,7 @@ def _remembered(
 
 def _ask(account: Account, question: Callable[[BrokerAdapter], Told]) -> Told:
     began = time.monotonic()
-    if began - _away.get(account.id, float("-inf")) < AWAY_FOR:
+    if began - _away.get(account.id, -inf) < AWAY_FOR:
         raise NoAnswer(f"{account} does not answer.")
     try:
         adapter = connecting.connect(account)
@@ -131,7 +132,7 @@ def _put(
 def _note(account: Account, began: float, *, failure: str = "") -> None:
     """Keep the health strip honest while no order is being asked about."""
     ended = time.monotonic()
-    if ended - _noted.get(account.id, float("-inf")) < NOTED_EVERY and not failure:
+    if ended - _noted.get(account.id, -inf) < NOTED_EVERY and not failure:
         return
     _noted[account.id] = ended
     now = timezone.now()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from math import inf
 from typing import Any
 
 import structlog
@@ -13,7 +14,7 @@ log = structlog.get_logger(__name__)
 HEARD_WITHIN = 30  # seconds; the sweep has long taken over a bell that nobody heard by then
 QUIET = 1.0  # seconds without ringing, after a failure
 
-_failed_at = float("-inf")
+_failed_at = -inf
 
 
 def ring(task: Task[Any, Any], *args: str) -> bool:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from math import inf
 from uuid import UUID
 
 import structlog
@@ -52,7 +53,7 @@ _asked: dict[tuple[asyncio.AbstractEventLoop, str], asyncio.Task[Gate | None]] =
 
 async def gate_of(token: str) -> Gate | None:
     """Return the gate behind a token, at most a second old, or None for no such endpoint."""
-    seen_at, gate = _known.get(token, (float("-inf"), None))
+    seen_at, gate = _known.get(token, (-inf, None))
     if time.monotonic() - seen_at < KNOWN_FOR:
         return gate
     place = asyncio.get_running_loop(), token

@@ -22,27 +22,14 @@ from brokers.errors import (
 )
 from brokers.messages import Report
 from brokers.vocabulary import Status
-from orders import actors, canceling, connecting, placing, recording, sending, timing
-from orders.models import Account, Attempt, AuditEvent, Order
+from orders import connecting, recording, sending, timing
+from orders.models import Account, Attempt, AuditEvent
 from orders.models.facts import Heard
 from orders.recording import claiming, heeding
 from orders.recording.changing import change
 from orders.states import AttemptState, Submission
-from tests.factories import AccountFactory, a_ticket
+from tests.factories import AccountFactory, place
 from tests.fakes import ScriptedBroker, call, snapshot
-
-ANA = actors.component("ana")
-
-
-def place(account: Account | None = None, **changes: Any) -> Order:
-    order, _ = placing.place(
-        account or AccountFactory(),
-        a_ticket(**changes),
-        source="api",
-        actor=ANA,
-        now=timezone.now(),
-    )
-    return order
 
 
 @pytest.mark.django_db
@@ -299,116 +286,6 @@ def test_only_one_of_fifty_workers_gets_to_send(broker: ScriptedBroker) -> None:
 
     assert len(broker.submitted) == 1
     assert Attempt.objects.count() == 1
-
-
-@pytest.mark.django_db
-class TestCancel:
-    def test_before_it_left_it_is_withdrawn(self, broker: ScriptedBroker) -> None:
-        order = place()
-
-        canceling.cancel(order.id, actor=ANA, now=timezone.now())
-        sending.send(order.id)
-
-        order.refresh_from_db()
-        assert order.submission == Submission.WITHDRAWN
-        assert broker.submitted == []
-
-    def test_a_taken_cancel_is_pending_and_not_cancelled(self, broker: ScriptedBroker) -> None:
-        order = place()
-        sending.send(order.id)
-        canceling.cancel(order.id, actor=ANA, now=timezone.now())
-
-        sending.send_cancel(order.id)
-
-        order.refresh_from_db()
-        assert broker.canceled == [order.broker_order_id]
-        assert order.status == Status.NEW
-        assert order.cancel_requested_at is not None
-
-    def test_a_second_click_asks_the_broker_nothing_new(self, broker: ScriptedBroker) -> None:
-        order = place()
-        sending.send(order.id)
-
-        for _ in range(3):
-            canceling.cancel(order.id, actor=ANA, now=timing.database_now())
-            sending.send_cancel(order.id)
-
-        assert len(broker.canceled) == 1
-
-    def test_in_doubt_it_is_cancelled_on_sight(self, broker: ScriptedBroker) -> None:
-        order = place()
-        broker.script = [OutcomeUnknown("silence")]
-        sending.send(order.id)
-        canceling.cancel(order.id, actor=ANA, now=timezone.now())
-        assert broker.canceled == []
-
-        report = broker.has(order.ticket())
-        recording.heed(
-            order.account, report, heard=Heard.POLL, evidence="poll", now=timing.database_now()
-        )
-
-        order.refresh_from_db()
-        assert order.cancel_at is not None
-        sending.send_cancel(order.id)
-        assert broker.canceled == [order.broker_order_id]
-
-    def test_while_it_was_being_sent_and_never_left_it_is_withdrawn(
-        self, broker: ScriptedBroker
-    ) -> None:
-        order = place()
-        claim = recording.claim_submission(order.id)
-        assert claim is not None
-        canceling.cancel(order.id, actor=ANA, now=timezone.now())
-
-        recording.settle(claim, NotSent("no route"), now=timezone.now())
-        sending.send(order.id)
-
-        order.refresh_from_db()
-        assert (order.submission, broker.submitted) == (Submission.WITHDRAWN, [])
-        assert order.look_at is None
-
-    def test_an_answer_to_an_earlier_cancel_leaves_a_refused_one_alone(
-        self, broker: ScriptedBroker
-    ) -> None:
-        order = place()
-        sending.send(order.id)
-        canceling.cancel(order.id, actor=ANA, now=timezone.now())
-        slow = recording.claim_cancel(order.id)
-        assert slow is not None
-        recording.lapse(order.id, now=timing.database_now() + timing.LEASE)
-        Order.objects.update(cancel_at=timing.database_now())  # that much later, it is due
-        broker.script = [Refused("too late", code="too_late", call=call(409))]
-        sending.send_cancel(order.id)
-
-        recording.settle(slow, Report(call=call(202)), now=timing.database_now())
-
-        order.refresh_from_db()
-        assert (order.cancel_requested_at, order.cancel_at) == (None, None)
-
-    def test_too_late_is_said_and_may_be_asked_again(self, broker: ScriptedBroker) -> None:
-        order = place()
-        sending.send(order.id)
-        canceling.cancel(order.id, actor=ANA, now=timezone.now())
-        broker.script = [Refused("too late", code="too_late", call=call(409))]
-
-        sending.send_cancel(order.id)
-
-        order.refresh_from_db()
-        assert (order.cancel_requested_at, order.cancel_refused) == (None, "too late")
-        assert order.status == Status.NEW
-        assert order.is_cancelable
-
-    def test_an_unanswered_cancel_is_asked_again(self, broker: ScriptedBroker) -> None:
-        order = place()
-        sending.send(order.id)
-        canceling.cancel(order.id, actor=ANA, now=timezone.now())
-        broker.script = [OutcomeUnknown("silence")]
-
-        sending.send_cancel(order.id)
-
-        order.refresh_from_db()
-        assert order.cancel_at is not None
-        assert order.cancel_at > timing.database_now()
 
 
 @pytest.mark.django_db
