@@ -177,8 +177,10 @@ class TestAPersonWhoLeaves:
         async with opened(leaver) as page, opened(stayer) as other:
             await in_database(User.objects.filter(pk=leaver.pk).update)(is_active=False)
             await page.closed_with()
+            closed_at = timezone.now().isoformat()
 
-            await other.next("beat")
+            beat = await other.next("beat", lambda beat: beat["at"] > closed_at)
+            assert beat["type"] == "beat"
 
     async def test_before_the_hub_knows_them_leaves_nothing_behind(self):
         page = Page(await session_of(await a_person()))

@@ -128,6 +128,8 @@ class TestDoubt:
         order_id = desk.place(quantity="4")
 
         desk.until_order(order_id, status="filled")
+        actions = [event["action"] for event in desk.events(order_id)["events"]]
+        assert "order.in_doubt" not in actions
         agrees(desk, order_id)
 
     def test_what_never_arrived_is_looked_for_until_that_is_proved(self, desk: Desk) -> None:
