@@ -143,7 +143,7 @@ def deny(asked: Order, inquiry: Inquiry, *, now: datetime) -> bool:
     Returns False if that is said already, or the order moved on meanwhile.
     """
     order = lock(asked.id)
-    if order.version != asked.version or order.has_ended or order.submission_code == DENIED:
+    if order.version != asked.version or order.has_ended or order.submission_code:
         return False
     if order.submission != Submission.ACCEPTED:
         return False

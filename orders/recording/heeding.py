@@ -192,7 +192,7 @@ def _note_conflict(order: Order, snapshot: Snapshot, *, evidence: str, now: date
         f"The broker has order {snapshot.broker_order_id} under our id {order.wire_id}:"
         f" {snapshot.side} {snapshot.quantity:f} {snapshot.symbol}."
     )
-    if order.submission == Submission.UNKNOWN:
+    if order.submission in {Submission.UNKNOWN, Submission.ACCEPTED}:  # its row has to say so
         order.submission_reason = why
         order.submission_code = "conflict"
     already = order.events.filter(action="order.conflict", reason=why).exists()

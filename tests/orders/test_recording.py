@@ -162,6 +162,7 @@ class TestHeed:
 
         order.refresh_from_db()
         assert order.broker_order_id == f"B-{order.wire_id}"
+        assert "B-second under our id" in order.submission_reason
         assert order.events.filter(action="order.conflict").count() == 1
 
     @pytest.mark.parametrize("submission", ["refused", "absent", "ready"])
