@@ -89,6 +89,7 @@ class Fill:
     revision: int = 0
     symbol: str = ""
     side: Side | None = None
+    wire_id: str = ""  # "" where the broker does not say it
     raw: str = ""
 
 

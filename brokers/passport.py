@@ -9,10 +9,19 @@ import re
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
+from enum import StrEnum
 
 from brokers.errors import InvalidTicket
 from brokers.messages import Ticket
 from brokers.vocabulary import OrderType, TimeInForce
+
+
+class Read(StrEnum):
+    """A way of asking a broker whether it has an order."""
+
+    OUR_ID = "our id"
+    ORDER_LIST = "its list of orders"
+    EXECUTIONS = "its list of executions"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +31,13 @@ class Doubt:
     first_grace: timedelta  # G1: before this, "no such order" means nothing
     second_grace: timedelta  # G2: absence must be seen again past this
     escalate_after: timedelta  # then a person is told; polling goes on
-    absence_is_definitive: bool  # may the desk itself conclude that an order is not there?
+    reads: tuple[Read, ...]  # every way there is; all of them are used at each look
+    absence_by: frozenset[Read]  # all of them must deny it; none: only a person may conclude it
+
+    @property
+    def absence_is_definitive(self) -> bool:
+        """Whether the desk itself may conclude that an order is not there."""
+        return bool(self.absence_by)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -57,6 +57,11 @@ def write(
     return event.sequence
 
 
+def hold(chain: UUID | str) -> str:
+    """Lock a chain until this transaction ends, and return its name."""
+    return _locked(str(chain)).name
+
+
 def seal(event: AuditEvent) -> str:
     """Return the hash a row must carry: sha256 of the previous hash and its canonical content."""
     content = [

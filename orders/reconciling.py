@@ -16,6 +16,7 @@ from django.db.models import Q
 from brokers.adapter import BrokerAdapter
 from brokers.errors import BrokerError
 from brokers.messages import Absent, Call, Report, Snapshot
+from brokers.passport import Read
 from brokers.vocabulary import TERMINAL
 from orders import connecting, recording, timing
 from orders.deriving import Flag
@@ -63,7 +64,7 @@ def _confirm(order: Order, adapter: BrokerAdapter, *, now: datetime) -> None:
     inquiry, report = (
         _ask(order, "its id", lambda: adapter.read(order.broker_order_id or ""), now=now)
         if order.broker_order_id
-        else _ask(order, "our id", lambda: adapter.find(order.wire_id), now=now)
+        else _ask(order, Read.OUR_ID, lambda: adapter.find(order.wire_id), now=now)
     )
     _note_health(order, inquiry, now=now)
     if report is not None:
@@ -85,7 +86,7 @@ def _confirm(order: Order, adapter: BrokerAdapter, *, now: datetime) -> None:
 
 def _resolve(order: Order, adapter: BrokerAdapter, *, now: datetime) -> None:
     """Look for an order in doubt by every path there is."""
-    by_id, report = _ask(order, "our id", lambda: adapter.find(order.wire_id), now=now)
+    by_id, report = _ask(order, Read.OUR_ID, lambda: adapter.find(order.wire_id), now=now)
     _note_health(order, by_id, now=now)
     if report is not None:
         _take_in(order, by_id, report, now=now)
@@ -141,7 +142,7 @@ def _walk(order: Order, adapter: BrokerAdapter, *, now: datetime) -> tuple[Inqui
     The list only proves absence if it shows another order that we know is
     there: a list that shows nothing at all may be a broken one.
     """
-    inquiry = Inquiry(order=order, path="its list of orders", asked_at=now)
+    inquiry = Inquiry(order=order, path=Read.ORDER_LIST, asked_at=now)
     control = _control(order)
     since = min(order.placed_at, control.placed_at if control else order.placed_at) - LIST_FROM
     control_seen = False
@@ -205,7 +206,7 @@ def _absence(order: Order, adapter: BrokerAdapter) -> list[int] | None:
     if asked.filter(result=Result.FOUND).exists() or order.submission_code == "conflict":
         return None
     proof: list[int] = []
-    for path in ("our id", "its list of orders"):
+    for path in sorted(doubt.absence_by):
         absent = list(asked.filter(path=path, result=Result.ABSENT).order_by("asked_at"))
         past_first = [i for i in absent if i.asked_at >= began + doubt.first_grace]
         past_second = [i for i in absent if i.asked_at >= began + doubt.second_grace]

@@ -23,7 +23,7 @@ from brokers.messages import (
     Snapshot,
     Ticket,
 )
-from brokers.passport import Doubt, Passport
+from brokers.passport import Doubt, Passport, Read
 from brokers.vocabulary import OrderType, Side, Status, TimeInForce
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -44,7 +44,8 @@ PASSPORT = Passport(
         first_grace=timedelta(seconds=1),
         second_grace=timedelta(seconds=5),
         escalate_after=timedelta(seconds=10),
-        absence_is_definitive=True,
+        reads=(Read.OUR_ID, Read.ORDER_LIST, Read.EXECUTIONS),
+        absence_by=frozenset({Read.OUR_ID, Read.ORDER_LIST}),
     ),
     tested_on=date(2026, 3, 2),
     source="tests",

@@ -29,7 +29,7 @@ from brokers.messages import (
 from brokers.paper import translation
 from brokers.paper.translation import REFUSALS
 from brokers.parsing import MISSHAPEN, parse_json
-from brokers.passport import Doubt, Passport
+from brokers.passport import Doubt, Passport, Read
 from brokers.vocabulary import OrderType, TimeInForce
 
 PAGE = "500"
@@ -53,7 +53,8 @@ PASSPORT = Passport(
         first_grace=timedelta(seconds=1),
         second_grace=timedelta(seconds=5),
         escalate_after=timedelta(seconds=10),
-        absence_is_definitive=True,
+        reads=(Read.OUR_ID, Read.ORDER_LIST, Read.EXECUTIONS),
+        absence_by=frozenset({Read.OUR_ID, Read.ORDER_LIST}),
     ),
     tested_on=date(2026, 11, 21),
     source="tests/brokers, against the exchange itself",

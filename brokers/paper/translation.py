@@ -134,6 +134,7 @@ def fill(execution: Mapping[str, Any]) -> Fill:
         executed_at=at,
         symbol=_name(execution["symbol"]),
         side=Side(execution["side"]),
+        wire_id=parse_text(execution["client_order_id"]),
         raw=_raw(execution),
     )
 

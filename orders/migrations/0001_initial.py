@@ -13,7 +13,6 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
@@ -22,606 +21,1535 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name='Account',
+            name="Account",
             fields=[
-                ('id', models.UUIDField(default=orders.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('name', models.CharField(max_length=60, unique=True)),
-                ('broker', models.CharField(max_length=20)),
-                ('environment', models.CharField(choices=[('paper', 'Paper'), ('live', 'Live')], max_length=5)),
-                ('base_url', models.CharField(max_length=200)),
-                ('credentials', models.TextField(help_text='Sealed for this account.')),
-                ('is_open', models.BooleanField(default=True)),
-                ('halted_at', models.DateTimeField(blank=True, null=True)),
-                ('halt_reason', models.TextField(blank=True)),
-                ('market_submit_within', models.DurationField(default=datetime.timedelta(seconds=30), help_text='A market order sent late is a different trade.')),
-                ('submit_within', models.DurationField(default=datetime.timedelta(seconds=300))),
-                ('created_at', models.DateTimeField()),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=orders.ids.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("name", models.CharField(max_length=60, unique=True)),
+                ("broker", models.CharField(max_length=20)),
+                (
+                    "environment",
+                    models.CharField(choices=[("paper", "Paper"), ("live", "Live")], max_length=5),
+                ),
+                ("base_url", models.CharField(max_length=200)),
+                ("credentials", models.TextField(help_text="Sealed for this account.")),
+                ("is_open", models.BooleanField(default=True)),
+                ("halted_at", models.DateTimeField(blank=True, null=True)),
+                ("halt_reason", models.TextField(blank=True)),
+                (
+                    "market_submit_within",
+                    models.DurationField(
+                        default=datetime.timedelta(seconds=30),
+                        help_text="A market order sent late is a different trade.",
+                    ),
+                ),
+                ("submit_within", models.DurationField(default=datetime.timedelta(seconds=300))),
+                ("created_at", models.DateTimeField()),
             ],
             options={
-                'ordering': ['name'],
+                "ordering": ["name"],
             },
         ),
         migrations.CreateModel(
-            name='Attempt',
+            name="Attempt",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('submit', 'Submit'), ('replace', 'Replace'), ('cancel', 'Cancel')], max_length=8)),
-                ('number', models.PositiveIntegerField()),
-                ('wire_id', models.CharField(max_length=128)),
-                ('state', models.CharField(choices=[('sending', 'Sending'), ('accepted', 'Accepted'), ('refused', 'Refused'), ('unknown', 'No proof'), ('not_sent', 'Not sent'), ('absent', 'Absent')], default='sending', max_length=10)),
-                ('armed_at', models.DateTimeField()),
-                ('lease_until', models.DateTimeField()),
-                ('ended_at', models.DateTimeField(blank=True, null=True)),
-                ('note', models.TextField(blank=True)),
-                ('method', models.CharField(blank=True, max_length=8)),
-                ('url', models.TextField(blank=True)),
-                ('request_body', models.TextField(blank=True)),
-                ('started_at', models.DateTimeField(blank=True, null=True)),
-                ('took_ms', models.PositiveIntegerField(blank=True, null=True)),
-                ('answer_status', models.PositiveSmallIntegerField(blank=True, null=True)),
-                ('answer_body', models.TextField(blank=True)),
-                ('failure', models.TextField(blank=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("submit", "Submit"),
+                            ("replace", "Replace"),
+                            ("cancel", "Cancel"),
+                        ],
+                        max_length=8,
+                    ),
+                ),
+                ("number", models.PositiveIntegerField()),
+                ("wire_id", models.CharField(max_length=128)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("sending", "Sending"),
+                            ("accepted", "Accepted"),
+                            ("refused", "Refused"),
+                            ("unknown", "No proof"),
+                            ("not_sent", "Not sent"),
+                            ("absent", "Absent"),
+                        ],
+                        default="sending",
+                        max_length=10,
+                    ),
+                ),
+                ("armed_at", models.DateTimeField()),
+                ("lease_until", models.DateTimeField()),
+                ("ended_at", models.DateTimeField(blank=True, null=True)),
+                ("note", models.TextField(blank=True)),
+                ("method", models.CharField(blank=True, max_length=8)),
+                ("url", models.TextField(blank=True)),
+                ("request_body", models.TextField(blank=True)),
+                ("started_at", models.DateTimeField(blank=True, null=True)),
+                ("took_ms", models.PositiveIntegerField(blank=True, null=True)),
+                ("answer_status", models.PositiveSmallIntegerField(blank=True, null=True)),
+                ("answer_body", models.TextField(blank=True)),
+                ("failure", models.TextField(blank=True)),
             ],
             options={
-                'ordering': ['id'],
+                "ordering": ["id"],
             },
         ),
         migrations.CreateModel(
-            name='AuditChain',
+            name="AuditChain",
             fields=[
-                ('name', models.CharField(max_length=40, primary_key=True, serialize=False)),
-                ('sequence', models.BigIntegerField(default=0)),
-                ('hash', models.CharField(default='0000000000000000000000000000000000000000000000000000000000000000', max_length=64)),
+                ("name", models.CharField(max_length=40, primary_key=True, serialize=False)),
+                ("sequence", models.BigIntegerField(default=0)),
+                (
+                    "hash",
+                    models.CharField(
+                        default="0000000000000000000000000000000000000000000000000000000000000000",
+                        max_length=64,
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='AuditEvent',
+            name="AuditEvent",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('chain', models.CharField(max_length=40)),
-                ('sequence', models.BigIntegerField()),
-                ('at', models.DateTimeField()),
-                ('actor_kind', models.CharField(choices=[('person', 'Person'), ('api_key', 'API key'), ('component', 'Desk'), ('broker', 'Broker')], max_length=10)),
-                ('actor_id', models.CharField(max_length=64)),
-                ('actor_name', models.CharField(max_length=150)),
-                ('request_id', models.CharField(blank=True, max_length=64)),
-                ('ip', models.GenericIPAddressField(blank=True, null=True)),
-                ('action', models.CharField(max_length=40)),
-                ('subject', models.CharField(blank=True, max_length=128)),
-                ('before', models.JSONField(default=dict)),
-                ('after', models.JSONField(default=dict)),
-                ('reason', models.TextField(blank=True)),
-                ('evidence', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=64), default=list, size=None)),
-                ('previous_hash', models.CharField(max_length=64)),
-                ('hash', models.CharField(max_length=64)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("chain", models.CharField(max_length=40)),
+                ("sequence", models.BigIntegerField()),
+                ("at", models.DateTimeField()),
+                (
+                    "actor_kind",
+                    models.CharField(
+                        choices=[
+                            ("person", "Person"),
+                            ("api_key", "API key"),
+                            ("component", "Desk"),
+                            ("broker", "Broker"),
+                        ],
+                        max_length=10,
+                    ),
+                ),
+                ("actor_id", models.CharField(max_length=64)),
+                ("actor_name", models.CharField(max_length=150)),
+                ("request_id", models.CharField(blank=True, max_length=64)),
+                ("ip", models.GenericIPAddressField(blank=True, null=True)),
+                ("action", models.CharField(max_length=40)),
+                ("subject", models.CharField(blank=True, max_length=128)),
+                ("before", models.JSONField(default=dict)),
+                ("after", models.JSONField(default=dict)),
+                ("reason", models.TextField(blank=True)),
+                (
+                    "evidence",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.CharField(max_length=64), default=list, size=None
+                    ),
+                ),
+                ("previous_hash", models.CharField(max_length=64)),
+                ("hash", models.CharField(max_length=64)),
             ],
             options={
-                'ordering': ['id'],
+                "ordering": ["id"],
             },
         ),
         migrations.CreateModel(
-            name='Execution',
+            name="Execution",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('broker_order_id', models.CharField(max_length=128)),
-                ('execution_id', models.CharField(max_length=128)),
-                ('trade_date', models.DateField()),
-                ('kind', models.CharField(choices=[('fill', 'Fill'), ('correct', 'Correct'), ('bust', 'Bust')], max_length=8)),
-                ('revision', models.PositiveIntegerField(default=0)),
-                ('symbol', models.CharField(max_length=128)),
-                ('side', models.CharField(choices=[('buy', 'Buy'), ('sell', 'Sell')], max_length=4)),
-                ('quantity', models.DecimalField(decimal_places=18, max_digits=36)),
-                ('price', models.DecimalField(decimal_places=18, max_digits=36)),
-                ('executed_at', models.DateTimeField()),
-                ('raw', models.TextField(blank=True)),
-                ('heard', models.CharField(choices=[('answer', 'Answer'), ('webhook', 'Webhook'), ('poll', 'Poll'), ('person', 'Person')], max_length=8)),
-                ('heard_at', models.DateTimeField()),
-                ('evidence', models.CharField(blank=True, max_length=64)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("broker_order_id", models.CharField(max_length=128)),
+                ("execution_id", models.CharField(max_length=128)),
+                ("trade_date", models.DateField()),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[("fill", "Fill"), ("correct", "Correct"), ("bust", "Bust")],
+                        max_length=8,
+                    ),
+                ),
+                ("revision", models.PositiveIntegerField(default=0)),
+                ("symbol", models.CharField(max_length=128)),
+                (
+                    "side",
+                    models.CharField(choices=[("buy", "Buy"), ("sell", "Sell")], max_length=4),
+                ),
+                ("quantity", models.DecimalField(decimal_places=18, max_digits=36)),
+                ("price", models.DecimalField(decimal_places=18, max_digits=36)),
+                ("executed_at", models.DateTimeField()),
+                ("raw", models.TextField(blank=True)),
+                (
+                    "heard",
+                    models.CharField(
+                        choices=[
+                            ("answer", "Answer"),
+                            ("webhook", "Webhook"),
+                            ("poll", "Poll"),
+                            ("person", "Person"),
+                        ],
+                        max_length=8,
+                    ),
+                ),
+                ("heard_at", models.DateTimeField()),
+                ("evidence", models.CharField(blank=True, max_length=64)),
             ],
             options={
-                'ordering': ['id'],
+                "ordering": ["id"],
             },
         ),
         migrations.CreateModel(
-            name='Grant',
+            name="Grant",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('role', models.CharField(choices=[('viewer', 'Viewer'), ('trader', 'Trader')], max_length=8)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "role",
+                    models.CharField(
+                        choices=[("viewer", "Viewer"), ("trader", "Trader")], max_length=8
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Heartbeat',
+            name="Heartbeat",
             fields=[
-                ('name', models.CharField(max_length=40, primary_key=True, serialize=False)),
-                ('at', models.DateTimeField()),
+                ("name", models.CharField(max_length=40, primary_key=True, serialize=False)),
+                ("at", models.DateTimeField()),
             ],
         ),
         migrations.CreateModel(
-            name='Inquiry',
+            name="Inquiry",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('path', models.CharField(max_length=24)),
-                ('result', models.CharField(choices=[('found', 'Found'), ('absent', 'The broker says it has no such order'), ('no_answer', 'No answer that proves anything')], max_length=10)),
-                ('asked_at', models.DateTimeField()),
-                ('note', models.TextField(blank=True)),
-                ('method', models.CharField(blank=True, max_length=8)),
-                ('url', models.TextField(blank=True)),
-                ('took_ms', models.PositiveIntegerField(blank=True, null=True)),
-                ('answer_status', models.PositiveSmallIntegerField(blank=True, null=True)),
-                ('answer_body', models.TextField(blank=True)),
-                ('failure', models.TextField(blank=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("path", models.CharField(max_length=24)),
+                (
+                    "result",
+                    models.CharField(
+                        choices=[
+                            ("found", "Found"),
+                            ("absent", "The broker says it has no such order"),
+                            ("no_answer", "No answer that proves anything"),
+                        ],
+                        max_length=10,
+                    ),
+                ),
+                ("asked_at", models.DateTimeField()),
+                ("note", models.TextField(blank=True)),
+                ("method", models.CharField(blank=True, max_length=8)),
+                ("url", models.TextField(blank=True)),
+                ("took_ms", models.PositiveIntegerField(blank=True, null=True)),
+                ("answer_status", models.PositiveSmallIntegerField(blank=True, null=True)),
+                ("answer_body", models.TextField(blank=True)),
+                ("failure", models.TextField(blank=True)),
             ],
             options={
-                'ordering': ['id'],
+                "ordering": ["id"],
             },
         ),
         migrations.CreateModel(
-            name='Order',
+            name="Order",
             fields=[
-                ('id', models.UUIDField(default=orders.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('client_order_id', models.CharField(max_length=128)),
-                ('wire_id', models.CharField(max_length=128)),
-                ('symbol', models.CharField(max_length=32)),
-                ('side', models.CharField(choices=[('buy', 'Buy'), ('sell', 'Sell')], max_length=4)),
-                ('quantity', models.DecimalField(decimal_places=9, max_digits=22)),
-                ('order_type', models.CharField(choices=[('market', 'Market'), ('limit', 'Limit'), ('stop', 'Stop'), ('stop_limit', 'Stop limit')], max_length=16)),
-                ('time_in_force', models.CharField(choices=[('day', 'Day'), ('gtc', 'Gtc'), ('ioc', 'Ioc'), ('fok', 'Fok')], max_length=8)),
-                ('limit_price', models.DecimalField(blank=True, decimal_places=9, max_digits=22, null=True)),
-                ('stop_price', models.DecimalField(blank=True, decimal_places=9, max_digits=22, null=True)),
-                ('source', models.CharField(choices=[('page', 'Page'), ('api', 'API'), ('broker', 'Broker')], max_length=8)),
-                ('placed_at', models.DateTimeField()),
-                ('submit_by', models.DateTimeField()),
-                ('replaces_filled', models.DecimalField(blank=True, decimal_places=18, max_digits=36, null=True)),
-                ('submission', models.CharField(choices=[('awaiting_approval', 'Awaiting approval'), ('ready', 'Ready'), ('sending', 'Sending'), ('accepted', 'Accepted'), ('refused', 'Refused'), ('unknown', 'In doubt'), ('absent', 'Absent'), ('withdrawn', 'Withdrawn'), ('expired_unsent', 'Expired unsent'), ('blocked', 'Blocked')], db_default='ready', default='ready', max_length=20)),
-                ('submission_at', models.DateTimeField()),
-                ('submission_reason', models.TextField(blank=True)),
-                ('submission_code', models.CharField(blank=True, max_length=64)),
-                ('broker_order_id', models.CharField(blank=True, max_length=128, null=True)),
-                ('status', models.CharField(blank=True, choices=[('pending_new', 'Pending new'), ('accepted', 'Accepted'), ('held', 'Held'), ('new', 'New'), ('partially_filled', 'Partially filled'), ('pending_cancel', 'Pending cancel'), ('pending_replace', 'Pending replace'), ('stopped', 'Stopped'), ('suspended', 'Suspended'), ('done_for_day', 'Done for day'), ('calculated', 'Calculated'), ('filled', 'Filled'), ('canceled', 'Canceled'), ('expired', 'Expired'), ('rejected', 'Rejected'), ('replaced', 'Replaced'), ('indeterminate', 'Indeterminate')], max_length=20, null=True)),
-                ('raw_status', models.CharField(blank=True, max_length=500)),
-                ('reason', models.TextField(blank=True)),
-                ('filled_quantity', models.DecimalField(decimal_places=18, default=Decimal('0'), max_digits=36)),
-                ('filled_value', models.DecimalField(decimal_places=36, default=Decimal('0'), max_digits=72)),
-                ('average_price', models.DecimalField(blank=True, decimal_places=9, max_digits=27, null=True)),
-                ('claimed_quantity', models.DecimalField(decimal_places=18, default=Decimal('0'), max_digits=36)),
-                ('flags', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=24), blank=True, default=list, size=None)),
-                ('version', models.PositiveIntegerField(default=1)),
-                ('changed_at', models.DateTimeField()),
-                ('cancel_requested_at', models.DateTimeField(blank=True, null=True)),
-                ('cancel_refused', models.TextField(blank=True)),
-                ('heard_at', models.DateTimeField(blank=True, null=True)),
-                ('look_at', models.DateTimeField(blank=True, null=True)),
-                ('looks', models.PositiveIntegerField(default=0)),
-                ('escalated_at', models.DateTimeField(blank=True, null=True)),
-                ('cancel_at', models.DateTimeField(blank=True, null=True)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=orders.ids.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("client_order_id", models.CharField(max_length=128)),
+                ("wire_id", models.CharField(max_length=128)),
+                ("symbol", models.CharField(max_length=32)),
+                (
+                    "side",
+                    models.CharField(choices=[("buy", "Buy"), ("sell", "Sell")], max_length=4),
+                ),
+                ("quantity", models.DecimalField(decimal_places=9, max_digits=22)),
+                (
+                    "order_type",
+                    models.CharField(
+                        choices=[
+                            ("market", "Market"),
+                            ("limit", "Limit"),
+                            ("stop", "Stop"),
+                            ("stop_limit", "Stop limit"),
+                        ],
+                        max_length=16,
+                    ),
+                ),
+                (
+                    "time_in_force",
+                    models.CharField(
+                        choices=[("day", "Day"), ("gtc", "Gtc"), ("ioc", "Ioc"), ("fok", "Fok")],
+                        max_length=8,
+                    ),
+                ),
+                (
+                    "limit_price",
+                    models.DecimalField(blank=True, decimal_places=9, max_digits=22, null=True),
+                ),
+                (
+                    "stop_price",
+                    models.DecimalField(blank=True, decimal_places=9, max_digits=22, null=True),
+                ),
+                (
+                    "source",
+                    models.CharField(
+                        choices=[("page", "Page"), ("api", "API"), ("broker", "Broker")],
+                        max_length=8,
+                    ),
+                ),
+                ("placed_at", models.DateTimeField()),
+                ("submit_by", models.DateTimeField()),
+                (
+                    "replaces_filled",
+                    models.DecimalField(blank=True, decimal_places=18, max_digits=36, null=True),
+                ),
+                (
+                    "submission",
+                    models.CharField(
+                        choices=[
+                            ("awaiting_approval", "Awaiting approval"),
+                            ("ready", "Ready"),
+                            ("sending", "Sending"),
+                            ("accepted", "Accepted"),
+                            ("refused", "Refused"),
+                            ("unknown", "In doubt"),
+                            ("absent", "Absent"),
+                            ("withdrawn", "Withdrawn"),
+                            ("expired_unsent", "Expired unsent"),
+                            ("blocked", "Blocked"),
+                        ],
+                        db_default="ready",
+                        default="ready",
+                        max_length=20,
+                    ),
+                ),
+                ("submission_at", models.DateTimeField()),
+                ("submission_reason", models.TextField(blank=True)),
+                ("submission_code", models.CharField(blank=True, max_length=64)),
+                ("broker_order_id", models.CharField(blank=True, max_length=128, null=True)),
+                (
+                    "status",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("pending_new", "Pending new"),
+                            ("accepted", "Accepted"),
+                            ("held", "Held"),
+                            ("new", "New"),
+                            ("partially_filled", "Partially filled"),
+                            ("pending_cancel", "Pending cancel"),
+                            ("pending_replace", "Pending replace"),
+                            ("stopped", "Stopped"),
+                            ("suspended", "Suspended"),
+                            ("done_for_day", "Done for day"),
+                            ("calculated", "Calculated"),
+                            ("filled", "Filled"),
+                            ("canceled", "Canceled"),
+                            ("expired", "Expired"),
+                            ("rejected", "Rejected"),
+                            ("replaced", "Replaced"),
+                            ("indeterminate", "Indeterminate"),
+                        ],
+                        max_length=20,
+                        null=True,
+                    ),
+                ),
+                ("raw_status", models.CharField(blank=True, max_length=500)),
+                ("reason", models.TextField(blank=True)),
+                (
+                    "filled_quantity",
+                    models.DecimalField(decimal_places=18, default=Decimal("0"), max_digits=36),
+                ),
+                (
+                    "filled_value",
+                    models.DecimalField(decimal_places=36, default=Decimal("0"), max_digits=72),
+                ),
+                (
+                    "average_price",
+                    models.DecimalField(blank=True, decimal_places=9, max_digits=27, null=True),
+                ),
+                (
+                    "claimed_quantity",
+                    models.DecimalField(decimal_places=18, default=Decimal("0"), max_digits=36),
+                ),
+                (
+                    "flags",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.CharField(max_length=24),
+                        blank=True,
+                        default=list,
+                        size=None,
+                    ),
+                ),
+                ("version", models.PositiveIntegerField(default=1)),
+                ("changed_at", models.DateTimeField()),
+                ("cancel_requested_at", models.DateTimeField(blank=True, null=True)),
+                ("cancel_refused", models.TextField(blank=True)),
+                ("heard_at", models.DateTimeField(blank=True, null=True)),
+                ("look_at", models.DateTimeField(blank=True, null=True)),
+                ("looks", models.PositiveIntegerField(default=0)),
+                ("escalated_at", models.DateTimeField(blank=True, null=True)),
+                ("cancel_at", models.DateTimeField(blank=True, null=True)),
             ],
             options={
-                'ordering': ['-id'],
+                "ordering": ["-id"],
             },
         ),
         migrations.CreateModel(
-            name='ParkedFact',
+            name="ParkedFact",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('broker_order_id', models.CharField(max_length=128)),
-                ('digest', models.CharField(max_length=64)),
-                ('kind', models.CharField(max_length=8)),
-                ('said', models.JSONField()),
-                ('heard', models.CharField(choices=[('answer', 'Answer'), ('webhook', 'Webhook'), ('poll', 'Poll'), ('person', 'Person')], max_length=8)),
-                ('heard_at', models.DateTimeField()),
-                ('evidence', models.CharField(blank=True, max_length=64)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("broker_order_id", models.CharField(max_length=128)),
+                ("digest", models.CharField(max_length=64)),
+                ("kind", models.CharField(max_length=8)),
+                ("said", models.JSONField()),
+                (
+                    "heard",
+                    models.CharField(
+                        choices=[
+                            ("answer", "Answer"),
+                            ("webhook", "Webhook"),
+                            ("poll", "Poll"),
+                            ("person", "Person"),
+                        ],
+                        max_length=8,
+                    ),
+                ),
+                ("heard_at", models.DateTimeField()),
+                ("evidence", models.CharField(blank=True, max_length=64)),
             ],
             options={
-                'ordering': ['id'],
+                "ordering": ["id"],
             },
         ),
         migrations.CreateModel(
-            name='SignInLink',
+            name="SignInLink",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('token_hash', models.CharField(max_length=64, unique=True)),
-                ('expires_at', models.DateTimeField()),
-                ('used_at', models.DateTimeField(blank=True, null=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("token_hash", models.CharField(max_length=64, unique=True)),
+                ("expires_at", models.DateTimeField()),
+                ("used_at", models.DateTimeField(blank=True, null=True)),
             ],
         ),
         migrations.CreateModel(
-            name='SnapshotFact',
+            name="SnapshotFact",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('digest', models.CharField(max_length=64)),
-                ('broker_order_id', models.CharField(max_length=128)),
-                ('broker_version', models.BigIntegerField()),
-                ('sequence', models.BigIntegerField(default=0)),
-                ('quantity', models.DecimalField(decimal_places=18, max_digits=36)),
-                ('status', models.CharField(choices=[('pending_new', 'Pending new'), ('accepted', 'Accepted'), ('held', 'Held'), ('new', 'New'), ('partially_filled', 'Partially filled'), ('pending_cancel', 'Pending cancel'), ('pending_replace', 'Pending replace'), ('stopped', 'Stopped'), ('suspended', 'Suspended'), ('done_for_day', 'Done for day'), ('calculated', 'Calculated'), ('filled', 'Filled'), ('canceled', 'Canceled'), ('expired', 'Expired'), ('rejected', 'Rejected'), ('replaced', 'Replaced'), ('indeterminate', 'Indeterminate')], max_length=20)),
-                ('raw_status', models.CharField(max_length=500)),
-                ('cumulative', models.DecimalField(decimal_places=18, max_digits=36)),
-                ('average_price', models.DecimalField(blank=True, decimal_places=18, max_digits=36, null=True)),
-                ('replaces', models.CharField(blank=True, max_length=500)),
-                ('replaced_by', models.CharField(blank=True, max_length=500)),
-                ('reason', models.TextField(blank=True)),
-                ('raw', models.TextField(blank=True)),
-                ('heard', models.CharField(choices=[('answer', 'Answer'), ('webhook', 'Webhook'), ('poll', 'Poll'), ('person', 'Person')], max_length=8)),
-                ('heard_at', models.DateTimeField()),
-                ('evidence', models.CharField(blank=True, max_length=64)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("digest", models.CharField(max_length=64)),
+                ("broker_order_id", models.CharField(max_length=128)),
+                ("broker_version", models.BigIntegerField()),
+                ("sequence", models.BigIntegerField(default=0)),
+                ("quantity", models.DecimalField(decimal_places=18, max_digits=36)),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("pending_new", "Pending new"),
+                            ("accepted", "Accepted"),
+                            ("held", "Held"),
+                            ("new", "New"),
+                            ("partially_filled", "Partially filled"),
+                            ("pending_cancel", "Pending cancel"),
+                            ("pending_replace", "Pending replace"),
+                            ("stopped", "Stopped"),
+                            ("suspended", "Suspended"),
+                            ("done_for_day", "Done for day"),
+                            ("calculated", "Calculated"),
+                            ("filled", "Filled"),
+                            ("canceled", "Canceled"),
+                            ("expired", "Expired"),
+                            ("rejected", "Rejected"),
+                            ("replaced", "Replaced"),
+                            ("indeterminate", "Indeterminate"),
+                        ],
+                        max_length=20,
+                    ),
+                ),
+                ("raw_status", models.CharField(max_length=500)),
+                ("cumulative", models.DecimalField(decimal_places=18, max_digits=36)),
+                (
+                    "average_price",
+                    models.DecimalField(blank=True, decimal_places=18, max_digits=36, null=True),
+                ),
+                ("replaces", models.CharField(blank=True, max_length=500)),
+                ("replaced_by", models.CharField(blank=True, max_length=500)),
+                ("reason", models.TextField(blank=True)),
+                ("raw", models.TextField(blank=True)),
+                (
+                    "heard",
+                    models.CharField(
+                        choices=[
+                            ("answer", "Answer"),
+                            ("webhook", "Webhook"),
+                            ("poll", "Poll"),
+                            ("person", "Person"),
+                        ],
+                        max_length=8,
+                    ),
+                ),
+                ("heard_at", models.DateTimeField()),
+                ("evidence", models.CharField(blank=True, max_length=64)),
             ],
             options={
-                'ordering': ['id'],
+                "ordering": ["id"],
             },
         ),
         migrations.CreateModel(
-            name='Feed',
+            name="Feed",
             fields=[
-                ('account', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='feed', serialize=False, to='orders.account')),
-                ('heard_at', models.DateTimeField(blank=True, null=True)),
-                ('took_ms', models.PositiveIntegerField(blank=True, null=True)),
-                ('pushed_at', models.DateTimeField(blank=True, null=True)),
-                ('silent_since', models.DateTimeField(blank=True, null=True)),
-                ('failure', models.TextField(blank=True)),
+                (
+                    "account",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        related_name="feed",
+                        serialize=False,
+                        to="orders.account",
+                    ),
+                ),
+                ("heard_at", models.DateTimeField(blank=True, null=True)),
+                ("took_ms", models.PositiveIntegerField(blank=True, null=True)),
+                ("pushed_at", models.DateTimeField(blank=True, null=True)),
+                ("silent_since", models.DateTimeField(blank=True, null=True)),
+                ("failure", models.TextField(blank=True)),
             ],
         ),
         migrations.CreateModel(
-            name='ApiKey',
+            name="ApiKey",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('key', models.CharField(max_length=32, unique=True)),
-                ('secret_hash', models.CharField(max_length=64)),
-                ('name', models.CharField(max_length=60)),
-                ('may_trade', models.BooleanField(default=True)),
-                ('created_at', models.DateTimeField()),
-                ('revoked_at', models.DateTimeField(blank=True, null=True)),
-                ('last_used_at', models.DateTimeField(blank=True, null=True)),
-                ('account', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='api_keys', to='orders.account')),
-                ('created_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("key", models.CharField(max_length=32, unique=True)),
+                ("secret_hash", models.CharField(max_length=64)),
+                ("name", models.CharField(max_length=60)),
+                ("may_trade", models.BooleanField(default=True)),
+                ("created_at", models.DateTimeField()),
+                ("revoked_at", models.DateTimeField(blank=True, null=True)),
+                ("last_used_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "account",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="api_keys",
+                        to="orders.account",
+                    ),
+                ),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='auditchain',
-            trigger=pgtrigger.compiler.Trigger(name='no_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'no_truncate: % keeps its rows', TG_TABLE_NAME;", hash='1dc6a9b919343d0d8830e11cf46d3747141b4f44', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_no_truncate_2bcc0', table='orders_auditchain', when='BEFORE')),
+            model_name="auditchain",
+            trigger=pgtrigger.compiler.Trigger(
+                name="no_truncate",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    func="RAISE EXCEPTION 'no_truncate: % keeps its rows', TG_TABLE_NAME;",
+                    hash="1dc6a9b919343d0d8830e11cf46d3747141b4f44",
+                    level="STATEMENT",
+                    operation="TRUNCATE",
+                    pgid="pgtrigger_no_truncate_2bcc0",
+                    table="orders_auditchain",
+                    when="BEFORE",
+                ),
+            ),
         ),
         migrations.AddField(
-            model_name='execution',
-            name='account',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='executions', to='orders.account'),
+            model_name="execution",
+            name="account",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="executions",
+                to="orders.account",
+            ),
         ),
         migrations.AddField(
-            model_name='grant',
-            name='account',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='grants', to='orders.account'),
+            model_name="grant",
+            name="account",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="grants",
+                to="orders.account",
+            ),
         ),
         migrations.AddField(
-            model_name='grant',
-            name='user',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='grants', to=settings.AUTH_USER_MODEL),
+            model_name="grant",
+            name="user",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="grants",
+                to=settings.AUTH_USER_MODEL,
+            ),
         ),
         migrations.AddField(
-            model_name='account',
-            name='users',
-            field=models.ManyToManyField(related_name='accounts', through='orders.Grant', to=settings.AUTH_USER_MODEL),
+            model_name="account",
+            name="users",
+            field=models.ManyToManyField(
+                related_name="accounts", through="orders.Grant", to=settings.AUTH_USER_MODEL
+            ),
         ),
         migrations.AddField(
-            model_name='order',
-            name='account',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='orders', to='orders.account'),
+            model_name="order",
+            name="account",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="orders",
+                to="orders.account",
+            ),
         ),
         migrations.AddField(
-            model_name='order',
-            name='parent',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='legs', to='orders.order'),
+            model_name="order",
+            name="parent",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="legs",
+                to="orders.order",
+            ),
         ),
         migrations.AddField(
-            model_name='order',
-            name='placed_by',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='orders', to=settings.AUTH_USER_MODEL),
+            model_name="order",
+            name="placed_by",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="orders",
+                to=settings.AUTH_USER_MODEL,
+            ),
         ),
         migrations.AddField(
-            model_name='order',
-            name='placed_with',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, to='orders.apikey'),
+            model_name="order",
+            name="placed_with",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                to="orders.apikey",
+            ),
         ),
         migrations.AddField(
-            model_name='order',
-            name='replaces',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='replacements', to='orders.order'),
+            model_name="order",
+            name="replaces",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="replacements",
+                to="orders.order",
+            ),
         ),
         migrations.AddField(
-            model_name='inquiry',
-            name='order',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='inquiries', to='orders.order'),
+            model_name="inquiry",
+            name="order",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="inquiries",
+                to="orders.order",
+            ),
         ),
         migrations.AddField(
-            model_name='execution',
-            name='order',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='executions', to='orders.order'),
+            model_name="execution",
+            name="order",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="executions",
+                to="orders.order",
+            ),
         ),
         migrations.AddField(
-            model_name='auditevent',
-            name='order',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='events', to='orders.order'),
+            model_name="auditevent",
+            name="order",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="events",
+                to="orders.order",
+            ),
         ),
         migrations.AddField(
-            model_name='attempt',
-            name='order',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='attempts', to='orders.order'),
+            model_name="attempt",
+            name="order",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="attempts",
+                to="orders.order",
+            ),
         ),
         migrations.AddField(
-            model_name='parkedfact',
-            name='account',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='orders.account'),
+            model_name="parkedfact",
+            name="account",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, to="orders.account"
+            ),
         ),
         migrations.AddField(
-            model_name='parkedfact',
-            name='taken_by',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, to='orders.order'),
+            model_name="parkedfact",
+            name="taken_by",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                to="orders.order",
+            ),
         ),
         migrations.AddField(
-            model_name='signinlink',
-            name='user',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to=settings.AUTH_USER_MODEL),
+            model_name="signinlink",
+            name="user",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, to=settings.AUTH_USER_MODEL
+            ),
         ),
         migrations.AddField(
-            model_name='snapshotfact',
-            name='order',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='snapshots', to='orders.order'),
+            model_name="snapshotfact",
+            name="order",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="snapshots",
+                to="orders.order",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='grant',
-            constraint=models.UniqueConstraint(fields=('account', 'user'), name='grant_once'),
+            model_name="grant",
+            constraint=models.UniqueConstraint(fields=("account", "user"), name="grant_once"),
         ),
         migrations.AddConstraint(
-            model_name='grant',
-            constraint=models.CheckConstraint(condition=models.Q(('role__in', ['viewer', 'trader'])), name='grant_role_known'),
+            model_name="grant",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("role__in", ["viewer", "trader"])), name="grant_role_known"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='account',
-            constraint=models.CheckConstraint(condition=models.Q(('environment__in', ['paper', 'live'])), name='account_environment_known'),
+            model_name="account",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("environment__in", ["paper", "live"])),
+                name="account_environment_known",
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='account',
-            trigger=pgtrigger.compiler.Trigger(name='frozen_columns', sql=pgtrigger.compiler.UpsertTriggerSql(func="\n            IF OLD.id IS DISTINCT FROM NEW.id OR OLD.broker IS DISTINCT FROM NEW.broker OR OLD.environment IS DISTINCT FROM NEW.environment OR OLD.created_at IS DISTINCT FROM NEW.created_at THEN\n                RAISE EXCEPTION 'frozen_columns: % of % can not be changed', OLD.id, TG_TABLE_NAME;\n            END IF;\n            RETURN NEW;\n        ", hash='a6deee8a478ce1c990e78152cc2e25e6e663f105', operation='UPDATE', pgid='pgtrigger_frozen_columns_ca430', table='orders_account', when='BEFORE')),
+            model_name="account",
+            trigger=pgtrigger.compiler.Trigger(
+                name="frozen_columns",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    func="\n            IF OLD.id IS DISTINCT FROM NEW.id OR OLD.broker IS DISTINCT FROM NEW.broker OR OLD.environment IS DISTINCT FROM NEW.environment OR OLD.created_at IS DISTINCT FROM NEW.created_at THEN\n                RAISE EXCEPTION 'frozen_columns: % of % can not be changed', OLD.id, TG_TABLE_NAME;\n            END IF;\n            RETURN NEW;\n        ",
+                    hash="a6deee8a478ce1c990e78152cc2e25e6e663f105",
+                    operation="UPDATE",
+                    pgid="pgtrigger_frozen_columns_ca430",
+                    table="orders_account",
+                    when="BEFORE",
+                ),
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='account',
-            trigger=pgtrigger.compiler.Trigger(name='no_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'no_truncate: % keeps its rows', TG_TABLE_NAME;", hash='b7c4a57bd04ecc57ff474c67f00b5dc547ec291b', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_no_truncate_7f7dd', table='orders_account', when='BEFORE')),
+            model_name="account",
+            trigger=pgtrigger.compiler.Trigger(
+                name="no_truncate",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    func="RAISE EXCEPTION 'no_truncate: % keeps its rows', TG_TABLE_NAME;",
+                    hash="b7c4a57bd04ecc57ff474c67f00b5dc547ec291b",
+                    level="STATEMENT",
+                    operation="TRUNCATE",
+                    pgid="pgtrigger_no_truncate_7f7dd",
+                    table="orders_account",
+                    when="BEFORE",
+                ),
+            ),
         ),
         migrations.AddIndex(
-            model_name='order',
-            index=models.Index(fields=['account', '-id'], name='order_account_newest'),
+            model_name="order",
+            index=models.Index(fields=["account", "-id"], name="order_account_newest"),
         ),
         migrations.AddIndex(
-            model_name='order',
-            index=models.Index(fields=['account', 'symbol', '-id'], name='order_symbol_newest'),
+            model_name="order",
+            index=models.Index(fields=["account", "symbol", "-id"], name="order_symbol_newest"),
         ),
         migrations.AddIndex(
-            model_name='order',
-            index=models.Index(condition=models.Q(('submission', 'ready')), fields=['submit_by'], name='order_ready'),
+            model_name="order",
+            index=models.Index(
+                condition=models.Q(("submission", "ready")),
+                fields=["submit_by"],
+                name="order_ready",
+            ),
         ),
         migrations.AddIndex(
-            model_name='order',
-            index=models.Index(condition=models.Q(('look_at__isnull', False)), fields=['look_at'], name='order_look'),
+            model_name="order",
+            index=models.Index(
+                condition=models.Q(("look_at__isnull", False)),
+                fields=["look_at"],
+                name="order_look",
+            ),
         ),
         migrations.AddIndex(
-            model_name='order',
-            index=models.Index(condition=models.Q(('cancel_at__isnull', False)), fields=['cancel_at'], name='order_cancel'),
+            model_name="order",
+            index=models.Index(
+                condition=models.Q(("cancel_at__isnull", False)),
+                fields=["cancel_at"],
+                name="order_cancel",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='order',
-            constraint=models.UniqueConstraint(fields=('account', 'client_order_id'), name='order_client_id_unique'),
+            model_name="order",
+            constraint=models.UniqueConstraint(
+                fields=("account", "client_order_id"), name="order_client_id_unique"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='order',
-            constraint=models.UniqueConstraint(fields=('account', 'wire_id'), name='order_wire_id_unique'),
+            model_name="order",
+            constraint=models.UniqueConstraint(
+                fields=("account", "wire_id"), name="order_wire_id_unique"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='order',
-            constraint=models.UniqueConstraint(condition=models.Q(('broker_order_id__isnull', False)), fields=('account', 'broker_order_id'), name='order_broker_id_unique'),
+            model_name="order",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("broker_order_id__isnull", False)),
+                fields=("account", "broker_order_id"),
+                name="order_broker_id_unique",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='order',
-            constraint=models.UniqueConstraint(condition=models.Q(('submission__in', ['accepted', 'awaiting_approval', 'ready', 'sending', 'unknown'])), fields=('replaces',), name='order_one_open_replace'),
+            model_name="order",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(
+                    (
+                        "submission__in",
+                        ["accepted", "awaiting_approval", "ready", "sending", "unknown"],
+                    )
+                ),
+                fields=("replaces",),
+                name="order_one_open_replace",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='order',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('client_order_id', ''), _negated=True), models.Q(('wire_id', ''), _negated=True), models.Q(('symbol', ''), _negated=True)), name='order_named'),
+            model_name="order",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("client_order_id", ""), _negated=True),
+                    models.Q(("wire_id", ""), _negated=True),
+                    models.Q(("symbol", ""), _negated=True),
+                ),
+                name="order_named",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='order',
-            constraint=models.CheckConstraint(condition=models.Q(('quantity__gt', 0)), name='order_quantity_positive'),
+            model_name="order",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("quantity__gt", 0)), name="order_quantity_positive"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='order',
-            constraint=models.CheckConstraint(condition=models.Q(('side__in', [brokers.vocabulary.Side['BUY'], brokers.vocabulary.Side['SELL']])), name='order_side_known'),
+            model_name="order",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("side__in", [brokers.vocabulary.Side["BUY"], brokers.vocabulary.Side["SELL"]])
+                ),
+                name="order_side_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='order',
-            constraint=models.CheckConstraint(condition=models.Q(('order_type__in', [brokers.vocabulary.OrderType['MARKET'], brokers.vocabulary.OrderType['LIMIT'], brokers.vocabulary.OrderType['STOP'], brokers.vocabulary.OrderType['STOP_LIMIT']])), name='order_type_known'),
+            model_name="order",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    (
+                        "order_type__in",
+                        [
+                            brokers.vocabulary.OrderType["MARKET"],
+                            brokers.vocabulary.OrderType["LIMIT"],
+                            brokers.vocabulary.OrderType["STOP"],
+                            brokers.vocabulary.OrderType["STOP_LIMIT"],
+                        ],
+                    )
+                ),
+                name="order_type_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='order',
-            constraint=models.CheckConstraint(condition=models.Q(('time_in_force__in', [brokers.vocabulary.TimeInForce['DAY'], brokers.vocabulary.TimeInForce['GTC'], brokers.vocabulary.TimeInForce['IOC'], brokers.vocabulary.TimeInForce['FOK']])), name='order_tif_known'),
+            model_name="order",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    (
+                        "time_in_force__in",
+                        [
+                            brokers.vocabulary.TimeInForce["DAY"],
+                            brokers.vocabulary.TimeInForce["GTC"],
+                            brokers.vocabulary.TimeInForce["IOC"],
+                            brokers.vocabulary.TimeInForce["FOK"],
+                        ],
+                    )
+                ),
+                name="order_tif_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='order',
-            constraint=models.CheckConstraint(condition=models.Q(('submission__in', ['awaiting_approval', 'ready', 'sending', 'accepted', 'refused', 'unknown', 'absent', 'withdrawn', 'expired_unsent', 'blocked'])), name='order_submission_known'),
+            model_name="order",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    (
+                        "submission__in",
+                        [
+                            "awaiting_approval",
+                            "ready",
+                            "sending",
+                            "accepted",
+                            "refused",
+                            "unknown",
+                            "absent",
+                            "withdrawn",
+                            "expired_unsent",
+                            "blocked",
+                        ],
+                    )
+                ),
+                name="order_submission_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='order',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('limit_price__gt', 0), ('limit_price__isnull', False), ('order_type__in', [brokers.vocabulary.OrderType['LIMIT'], brokers.vocabulary.OrderType['STOP_LIMIT']])), models.Q(models.Q(('order_type__in', [brokers.vocabulary.OrderType['LIMIT'], brokers.vocabulary.OrderType['STOP_LIMIT']]), _negated=True), ('limit_price__isnull', True)), _connector='OR'), name='order_limit_price_fits'),
+            model_name="order",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(
+                        ("limit_price__gt", 0),
+                        ("limit_price__isnull", False),
+                        (
+                            "order_type__in",
+                            [
+                                brokers.vocabulary.OrderType["LIMIT"],
+                                brokers.vocabulary.OrderType["STOP_LIMIT"],
+                            ],
+                        ),
+                    ),
+                    models.Q(
+                        models.Q(
+                            (
+                                "order_type__in",
+                                [
+                                    brokers.vocabulary.OrderType["LIMIT"],
+                                    brokers.vocabulary.OrderType["STOP_LIMIT"],
+                                ],
+                            ),
+                            _negated=True,
+                        ),
+                        ("limit_price__isnull", True),
+                    ),
+                    _connector="OR",
+                ),
+                name="order_limit_price_fits",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='order',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('order_type__in', [brokers.vocabulary.OrderType['STOP'], brokers.vocabulary.OrderType['STOP_LIMIT']]), ('stop_price__gt', 0), ('stop_price__isnull', False)), models.Q(models.Q(('order_type__in', [brokers.vocabulary.OrderType['STOP'], brokers.vocabulary.OrderType['STOP_LIMIT']]), _negated=True), ('stop_price__isnull', True)), _connector='OR'), name='order_stop_price_fits'),
+            model_name="order",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(
+                        (
+                            "order_type__in",
+                            [
+                                brokers.vocabulary.OrderType["STOP"],
+                                brokers.vocabulary.OrderType["STOP_LIMIT"],
+                            ],
+                        ),
+                        ("stop_price__gt", 0),
+                        ("stop_price__isnull", False),
+                    ),
+                    models.Q(
+                        models.Q(
+                            (
+                                "order_type__in",
+                                [
+                                    brokers.vocabulary.OrderType["STOP"],
+                                    brokers.vocabulary.OrderType["STOP_LIMIT"],
+                                ],
+                            ),
+                            _negated=True,
+                        ),
+                        ("stop_price__isnull", True),
+                    ),
+                    _connector="OR",
+                ),
+                name="order_stop_price_fits",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='order',
-            constraint=models.CheckConstraint(condition=models.Q(('status__isnull', True), ('status__in', [brokers.vocabulary.Status['PENDING_NEW'], brokers.vocabulary.Status['ACCEPTED'], brokers.vocabulary.Status['HELD'], brokers.vocabulary.Status['NEW'], brokers.vocabulary.Status['PARTIALLY_FILLED'], brokers.vocabulary.Status['PENDING_CANCEL'], brokers.vocabulary.Status['PENDING_REPLACE'], brokers.vocabulary.Status['STOPPED'], brokers.vocabulary.Status['SUSPENDED'], brokers.vocabulary.Status['DONE_FOR_DAY'], brokers.vocabulary.Status['CALCULATED'], brokers.vocabulary.Status['FILLED'], brokers.vocabulary.Status['CANCELED'], brokers.vocabulary.Status['EXPIRED'], brokers.vocabulary.Status['REJECTED'], brokers.vocabulary.Status['REPLACED'], brokers.vocabulary.Status['INDETERMINATE']]), _connector='OR'), name='order_status_known'),
+            model_name="order",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("status__isnull", True),
+                    (
+                        "status__in",
+                        [
+                            brokers.vocabulary.Status["PENDING_NEW"],
+                            brokers.vocabulary.Status["ACCEPTED"],
+                            brokers.vocabulary.Status["HELD"],
+                            brokers.vocabulary.Status["NEW"],
+                            brokers.vocabulary.Status["PARTIALLY_FILLED"],
+                            brokers.vocabulary.Status["PENDING_CANCEL"],
+                            brokers.vocabulary.Status["PENDING_REPLACE"],
+                            brokers.vocabulary.Status["STOPPED"],
+                            brokers.vocabulary.Status["SUSPENDED"],
+                            brokers.vocabulary.Status["DONE_FOR_DAY"],
+                            brokers.vocabulary.Status["CALCULATED"],
+                            brokers.vocabulary.Status["FILLED"],
+                            brokers.vocabulary.Status["CANCELED"],
+                            brokers.vocabulary.Status["EXPIRED"],
+                            brokers.vocabulary.Status["REJECTED"],
+                            brokers.vocabulary.Status["REPLACED"],
+                            brokers.vocabulary.Status["INDETERMINATE"],
+                        ],
+                    ),
+                    _connector="OR",
+                ),
+                name="order_status_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='order',
-            constraint=models.CheckConstraint(condition=models.Q(('filled_quantity__gte', 0), ('filled_value__gte', 0)), name='order_filled_not_negative'),
+            model_name="order",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("filled_quantity__gte", 0), ("filled_value__gte", 0)),
+                name="order_filled_not_negative",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='order',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('filled_quantity__gte', models.F('quantity')), ('status', brokers.vocabulary.Status['FILLED'])), models.Q(('status__isnull', False), models.Q(('status', brokers.vocabulary.Status['FILLED']), _negated=True), ('filled_quantity__lt', models.F('quantity'))), models.Q(('filled_quantity', 0), ('status__isnull', True)), _connector='OR'), name='order_filled_iff_whole_quantity'),
+            model_name="order",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(
+                        ("filled_quantity__gte", models.F("quantity")),
+                        ("status", brokers.vocabulary.Status["FILLED"]),
+                    ),
+                    models.Q(
+                        ("status__isnull", False),
+                        models.Q(("status", brokers.vocabulary.Status["FILLED"]), _negated=True),
+                        ("filled_quantity__lt", models.F("quantity")),
+                    ),
+                    models.Q(("filled_quantity", 0), ("status__isnull", True)),
+                    _connector="OR",
+                ),
+                name="order_filled_iff_whole_quantity",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='order',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('average_price__isnull', True), ('filled_quantity', 0)), models.Q(('average_price__isnull', False), ('filled_quantity__gt', 0)), _connector='OR'), name='order_average_iff_filled'),
+            model_name="order",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("average_price__isnull", True), ("filled_quantity", 0)),
+                    models.Q(("average_price__isnull", False), ("filled_quantity__gt", 0)),
+                    _connector="OR",
+                ),
+                name="order_average_iff_filled",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='order',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('submission__in', ['awaiting_approval', 'blocked', 'expired_unsent', 'ready', 'withdrawn']), _negated=True), models.Q(('broker_order_id__isnull', True), ('filled_quantity', 0), ('status__isnull', True)), _connector='OR'), name='order_unsent_has_no_broker_state'),
+            model_name="order",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(
+                        (
+                            "submission__in",
+                            [
+                                "awaiting_approval",
+                                "blocked",
+                                "expired_unsent",
+                                "ready",
+                                "withdrawn",
+                            ],
+                        ),
+                        _negated=True,
+                    ),
+                    models.Q(
+                        ("broker_order_id__isnull", True),
+                        ("filled_quantity", 0),
+                        ("status__isnull", True),
+                    ),
+                    _connector="OR",
+                ),
+                name="order_unsent_has_no_broker_state",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='order',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('submission', 'accepted'), _negated=True), models.Q(('broker_order_id__isnull', False), ('status__isnull', False)), _connector='OR'), name='order_accepted_has_broker_state'),
+            model_name="order",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("submission", "accepted"), _negated=True),
+                    models.Q(("broker_order_id__isnull", False), ("status__isnull", False)),
+                    _connector="OR",
+                ),
+                name="order_accepted_has_broker_state",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='order',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('parent', models.F('id')), _negated=True), models.Q(('replaces', models.F('id')), _negated=True)), name='order_not_its_own_kin'),
+            model_name="order",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("parent", models.F("id")), _negated=True),
+                    models.Q(("replaces", models.F("id")), _negated=True),
+                ),
+                name="order_not_its_own_kin",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='order',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('replaces__isnull', True), ('replaces_filled__isnull', True)), models.Q(('replaces__isnull', False), ('replaces_filled__isnull', False)), _connector='OR'), name='order_replaces_whole'),
+            model_name="order",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("replaces__isnull", True), ("replaces_filled__isnull", True)),
+                    models.Q(("replaces__isnull", False), ("replaces_filled__isnull", False)),
+                    _connector="OR",
+                ),
+                name="order_replaces_whole",
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='order',
-            trigger=pgtrigger.compiler.Trigger(name='frozen_terms', sql=pgtrigger.compiler.UpsertTriggerSql(func="\n            IF OLD.id IS DISTINCT FROM NEW.id OR OLD.account_id IS DISTINCT FROM NEW.account_id OR OLD.client_order_id IS DISTINCT FROM NEW.client_order_id OR OLD.wire_id IS DISTINCT FROM NEW.wire_id OR OLD.symbol IS DISTINCT FROM NEW.symbol OR OLD.side IS DISTINCT FROM NEW.side OR OLD.quantity IS DISTINCT FROM NEW.quantity OR OLD.order_type IS DISTINCT FROM NEW.order_type OR OLD.time_in_force IS DISTINCT FROM NEW.time_in_force OR OLD.limit_price IS DISTINCT FROM NEW.limit_price OR OLD.stop_price IS DISTINCT FROM NEW.stop_price OR OLD.source IS DISTINCT FROM NEW.source OR OLD.placed_by_id IS DISTINCT FROM NEW.placed_by_id OR OLD.placed_with_id IS DISTINCT FROM NEW.placed_with_id OR OLD.placed_at IS DISTINCT FROM NEW.placed_at OR OLD.submit_by IS DISTINCT FROM NEW.submit_by OR OLD.replaces_id IS DISTINCT FROM NEW.replaces_id OR OLD.replaces_filled IS DISTINCT FROM NEW.replaces_filled OR OLD.parent_id IS DISTINCT FROM NEW.parent_id THEN\n                RAISE EXCEPTION 'frozen_terms: % of % can not be changed', OLD.id, TG_TABLE_NAME;\n            END IF;\n            RETURN NEW;\n        ", hash='911e21f2fdaf3bde9966b3b332cbcf2ef9a1ee2c', operation='UPDATE', pgid='pgtrigger_frozen_terms_ff3f4', table='orders_order', when='BEFORE')),
+            model_name="order",
+            trigger=pgtrigger.compiler.Trigger(
+                name="frozen_terms",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    func="\n            IF OLD.id IS DISTINCT FROM NEW.id OR OLD.account_id IS DISTINCT FROM NEW.account_id OR OLD.client_order_id IS DISTINCT FROM NEW.client_order_id OR OLD.wire_id IS DISTINCT FROM NEW.wire_id OR OLD.symbol IS DISTINCT FROM NEW.symbol OR OLD.side IS DISTINCT FROM NEW.side OR OLD.quantity IS DISTINCT FROM NEW.quantity OR OLD.order_type IS DISTINCT FROM NEW.order_type OR OLD.time_in_force IS DISTINCT FROM NEW.time_in_force OR OLD.limit_price IS DISTINCT FROM NEW.limit_price OR OLD.stop_price IS DISTINCT FROM NEW.stop_price OR OLD.source IS DISTINCT FROM NEW.source OR OLD.placed_by_id IS DISTINCT FROM NEW.placed_by_id OR OLD.placed_with_id IS DISTINCT FROM NEW.placed_with_id OR OLD.placed_at IS DISTINCT FROM NEW.placed_at OR OLD.submit_by IS DISTINCT FROM NEW.submit_by OR OLD.replaces_id IS DISTINCT FROM NEW.replaces_id OR OLD.replaces_filled IS DISTINCT FROM NEW.replaces_filled OR OLD.parent_id IS DISTINCT FROM NEW.parent_id THEN\n                RAISE EXCEPTION 'frozen_terms: % of % can not be changed', OLD.id, TG_TABLE_NAME;\n            END IF;\n            RETURN NEW;\n        ",
+                    hash="911e21f2fdaf3bde9966b3b332cbcf2ef9a1ee2c",
+                    operation="UPDATE",
+                    pgid="pgtrigger_frozen_terms_ff3f4",
+                    table="orders_order",
+                    when="BEFORE",
+                ),
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='order',
-            trigger=pgtrigger.compiler.Trigger(name='steps', sql=pgtrigger.compiler.UpsertTriggerSql(func="\n            IF OLD.submission <> NEW.submission AND NOT ((OLD.submission = 'awaiting_approval' AND NEW.submission IN ('blocked', 'expired_unsent', 'ready', 'withdrawn')) OR (OLD.submission = 'ready' AND NEW.submission IN ('accepted', 'blocked', 'expired_unsent', 'sending', 'withdrawn')) OR (OLD.submission = 'sending' AND NEW.submission IN ('accepted', 'ready', 'refused', 'unknown')) OR (OLD.submission = 'refused' AND NEW.submission IN ('accepted')) OR (OLD.submission = 'unknown' AND NEW.submission IN ('absent', 'accepted', 'refused')) OR (OLD.submission = 'absent' AND NEW.submission IN ('accepted'))) THEN\n                RAISE EXCEPTION 'steps: submission of % can not go from % to %',\n                    OLD.id, OLD.submission, NEW.submission;\n            END IF;\n            RETURN NEW;\n        ", hash='aeab11aad0edefed8a11b784b0b0524cb79c3654', operation='UPDATE', pgid='pgtrigger_steps_0c445', table='orders_order', when='BEFORE')),
+            model_name="order",
+            trigger=pgtrigger.compiler.Trigger(
+                name="steps",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    func="\n            IF OLD.submission <> NEW.submission AND NOT ((OLD.submission = 'awaiting_approval' AND NEW.submission IN ('blocked', 'expired_unsent', 'ready', 'withdrawn')) OR (OLD.submission = 'ready' AND NEW.submission IN ('accepted', 'blocked', 'expired_unsent', 'sending', 'withdrawn')) OR (OLD.submission = 'sending' AND NEW.submission IN ('accepted', 'ready', 'refused', 'unknown')) OR (OLD.submission = 'refused' AND NEW.submission IN ('accepted')) OR (OLD.submission = 'unknown' AND NEW.submission IN ('absent', 'accepted', 'refused')) OR (OLD.submission = 'absent' AND NEW.submission IN ('accepted'))) THEN\n                RAISE EXCEPTION 'steps: submission of % can not go from % to %',\n                    OLD.id, OLD.submission, NEW.submission;\n            END IF;\n            RETURN NEW;\n        ",
+                    hash="aeab11aad0edefed8a11b784b0b0524cb79c3654",
+                    operation="UPDATE",
+                    pgid="pgtrigger_steps_0c445",
+                    table="orders_order",
+                    when="BEFORE",
+                ),
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='order',
-            trigger=pgtrigger.compiler.Trigger(name='broker_id_once', sql=pgtrigger.compiler.UpsertTriggerSql(func="\n                    IF OLD.broker_order_id IS NOT NULL\n                       AND NEW.broker_order_id IS DISTINCT FROM OLD.broker_order_id THEN\n                        RAISE EXCEPTION 'broker_id_once: % already has a broker order id', OLD.id;\n                    END IF;\n                    IF NEW.version < OLD.version THEN\n                        RAISE EXCEPTION 'broker_id_once: version of % can not fall', OLD.id;\n                    END IF;\n                    RETURN NEW;\n                ", hash='6ee6bdb9782e7709126f7f69d36fef697efb4dec', operation='UPDATE', pgid='pgtrigger_broker_id_once_50ced', table='orders_order', when='BEFORE')),
+            model_name="order",
+            trigger=pgtrigger.compiler.Trigger(
+                name="broker_id_once",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    func="\n                    IF OLD.broker_order_id IS NOT NULL\n                       AND NEW.broker_order_id IS DISTINCT FROM OLD.broker_order_id THEN\n                        RAISE EXCEPTION 'broker_id_once: % already has a broker order id', OLD.id;\n                    END IF;\n                    IF NEW.version < OLD.version THEN\n                        RAISE EXCEPTION 'broker_id_once: version of % can not fall', OLD.id;\n                    END IF;\n                    RETURN NEW;\n                ",
+                    hash="6ee6bdb9782e7709126f7f69d36fef697efb4dec",
+                    operation="UPDATE",
+                    pgid="pgtrigger_broker_id_once_50ced",
+                    table="orders_order",
+                    when="BEFORE",
+                ),
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='order',
-            trigger=pgtrigger.compiler.Trigger(name='no_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot delete rows from % table', TG_TABLE_NAME;", hash='400f30bfda366e3c040bc2eff70d199663120eb3', operation='DELETE', pgid='pgtrigger_no_delete_6dd1a', table='orders_order', when='BEFORE')),
+            model_name="order",
+            trigger=pgtrigger.compiler.Trigger(
+                name="no_delete",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    func="RAISE EXCEPTION 'pgtrigger: Cannot delete rows from % table', TG_TABLE_NAME;",
+                    hash="400f30bfda366e3c040bc2eff70d199663120eb3",
+                    operation="DELETE",
+                    pgid="pgtrigger_no_delete_6dd1a",
+                    table="orders_order",
+                    when="BEFORE",
+                ),
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='order',
-            trigger=pgtrigger.compiler.Trigger(name='no_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'no_truncate: % keeps its rows', TG_TABLE_NAME;", hash='4787d010d7669004af50ade874ddc50010032d7d', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_no_truncate_9d76b', table='orders_order', when='BEFORE')),
+            model_name="order",
+            trigger=pgtrigger.compiler.Trigger(
+                name="no_truncate",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    func="RAISE EXCEPTION 'no_truncate: % keeps its rows', TG_TABLE_NAME;",
+                    hash="4787d010d7669004af50ade874ddc50010032d7d",
+                    level="STATEMENT",
+                    operation="TRUNCATE",
+                    pgid="pgtrigger_no_truncate_9d76b",
+                    table="orders_order",
+                    when="BEFORE",
+                ),
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='inquiry',
-            trigger=pgtrigger.compiler.Trigger(name='grow_only', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;", hash='39a306724649dd2adbad3a63795d01ae97dc032b', operation='UPDATE OR DELETE', pgid='pgtrigger_grow_only_409a3', table='orders_inquiry', when='BEFORE')),
+            model_name="inquiry",
+            trigger=pgtrigger.compiler.Trigger(
+                name="grow_only",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;",
+                    hash="39a306724649dd2adbad3a63795d01ae97dc032b",
+                    operation="UPDATE OR DELETE",
+                    pgid="pgtrigger_grow_only_409a3",
+                    table="orders_inquiry",
+                    when="BEFORE",
+                ),
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='inquiry',
-            trigger=pgtrigger.compiler.Trigger(name='no_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'no_truncate: % keeps its rows', TG_TABLE_NAME;", hash='a6b12ed40770dc1ffd2b1f4ad38f1cf427018817', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_no_truncate_db6a8', table='orders_inquiry', when='BEFORE')),
+            model_name="inquiry",
+            trigger=pgtrigger.compiler.Trigger(
+                name="no_truncate",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    func="RAISE EXCEPTION 'no_truncate: % keeps its rows', TG_TABLE_NAME;",
+                    hash="a6b12ed40770dc1ffd2b1f4ad38f1cf427018817",
+                    level="STATEMENT",
+                    operation="TRUNCATE",
+                    pgid="pgtrigger_no_truncate_db6a8",
+                    table="orders_inquiry",
+                    when="BEFORE",
+                ),
+            ),
         ),
         migrations.AddIndex(
-            model_name='execution',
-            index=models.Index(fields=['account', 'symbol', 'executed_at'], name='execution_position'),
+            model_name="execution",
+            index=models.Index(
+                fields=["account", "symbol", "executed_at"], name="execution_position"
+            ),
         ),
         migrations.AddIndex(
-            model_name='execution',
-            index=models.Index(fields=['account', '-id'], name='execution_newest'),
+            model_name="execution",
+            index=models.Index(fields=["account", "-id"], name="execution_newest"),
         ),
         migrations.AddConstraint(
-            model_name='execution',
-            constraint=models.UniqueConstraint(fields=('account', 'broker_order_id', 'execution_id', 'trade_date', 'kind', 'revision'), name='execution_once'),
+            model_name="execution",
+            constraint=models.UniqueConstraint(
+                fields=(
+                    "account",
+                    "broker_order_id",
+                    "execution_id",
+                    "trade_date",
+                    "kind",
+                    "revision",
+                ),
+                name="execution_once",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='execution',
-            constraint=models.CheckConstraint(condition=models.Q(('quantity__gt', 0), models.Q(('kind', brokers.vocabulary.ExecutionKind['BUST']), ('quantity__gte', 0)), _connector='OR'), name='execution_quantity_positive'),
+            model_name="execution",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("quantity__gt", 0),
+                    models.Q(
+                        ("kind", brokers.vocabulary.ExecutionKind["BUST"]), ("quantity__gte", 0)
+                    ),
+                    _connector="OR",
+                ),
+                name="execution_quantity_positive",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='execution',
-            constraint=models.CheckConstraint(condition=models.Q(('price__gte', 0)), name='execution_price_not_negative'),
+            model_name="execution",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("price__gte", 0)), name="execution_price_not_negative"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='execution',
-            constraint=models.CheckConstraint(condition=models.Q(('kind__in', [brokers.vocabulary.ExecutionKind['FILL'], brokers.vocabulary.ExecutionKind['CORRECT'], brokers.vocabulary.ExecutionKind['BUST']])), name='execution_kind_known'),
+            model_name="execution",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    (
+                        "kind__in",
+                        [
+                            brokers.vocabulary.ExecutionKind["FILL"],
+                            brokers.vocabulary.ExecutionKind["CORRECT"],
+                            brokers.vocabulary.ExecutionKind["BUST"],
+                        ],
+                    )
+                ),
+                name="execution_kind_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='execution',
-            constraint=models.CheckConstraint(condition=models.Q(('side__in', [brokers.vocabulary.Side['BUY'], brokers.vocabulary.Side['SELL']])), name='execution_side_known'),
+            model_name="execution",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("side__in", [brokers.vocabulary.Side["BUY"], brokers.vocabulary.Side["SELL"]])
+                ),
+                name="execution_side_known",
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='execution',
-            trigger=pgtrigger.compiler.Trigger(name='grow_only', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;", hash='176ffb710aea86a7a8438ca89b3596b77ab37ace', operation='UPDATE OR DELETE', pgid='pgtrigger_grow_only_5cad2', table='orders_execution', when='BEFORE')),
+            model_name="execution",
+            trigger=pgtrigger.compiler.Trigger(
+                name="grow_only",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;",
+                    hash="176ffb710aea86a7a8438ca89b3596b77ab37ace",
+                    operation="UPDATE OR DELETE",
+                    pgid="pgtrigger_grow_only_5cad2",
+                    table="orders_execution",
+                    when="BEFORE",
+                ),
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='execution',
-            trigger=pgtrigger.compiler.Trigger(name='no_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'no_truncate: % keeps its rows', TG_TABLE_NAME;", hash='57301b19a84ca14d8e551c4146b24fec7115f250', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_no_truncate_816bf', table='orders_execution', when='BEFORE')),
+            model_name="execution",
+            trigger=pgtrigger.compiler.Trigger(
+                name="no_truncate",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    func="RAISE EXCEPTION 'no_truncate: % keeps its rows', TG_TABLE_NAME;",
+                    hash="57301b19a84ca14d8e551c4146b24fec7115f250",
+                    level="STATEMENT",
+                    operation="TRUNCATE",
+                    pgid="pgtrigger_no_truncate_816bf",
+                    table="orders_execution",
+                    when="BEFORE",
+                ),
+            ),
         ),
         migrations.AddConstraint(
-            model_name='auditevent',
-            constraint=models.UniqueConstraint(fields=('chain', 'sequence'), name='audit_sequence_unique'),
+            model_name="auditevent",
+            constraint=models.UniqueConstraint(
+                fields=("chain", "sequence"), name="audit_sequence_unique"
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='auditevent',
-            trigger=pgtrigger.compiler.Trigger(name='grow_only', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;", hash='fe98f3d83edc768156285a8198cc40738a289f54', operation='UPDATE OR DELETE', pgid='pgtrigger_grow_only_e6e6c', table='orders_auditevent', when='BEFORE')),
+            model_name="auditevent",
+            trigger=pgtrigger.compiler.Trigger(
+                name="grow_only",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;",
+                    hash="fe98f3d83edc768156285a8198cc40738a289f54",
+                    operation="UPDATE OR DELETE",
+                    pgid="pgtrigger_grow_only_e6e6c",
+                    table="orders_auditevent",
+                    when="BEFORE",
+                ),
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='auditevent',
-            trigger=pgtrigger.compiler.Trigger(name='no_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'no_truncate: % keeps its rows', TG_TABLE_NAME;", hash='64db563d42323a80a2187e3dcc1cfcf6705f6507', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_no_truncate_3a864', table='orders_auditevent', when='BEFORE')),
+            model_name="auditevent",
+            trigger=pgtrigger.compiler.Trigger(
+                name="no_truncate",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    func="RAISE EXCEPTION 'no_truncate: % keeps its rows', TG_TABLE_NAME;",
+                    hash="64db563d42323a80a2187e3dcc1cfcf6705f6507",
+                    level="STATEMENT",
+                    operation="TRUNCATE",
+                    pgid="pgtrigger_no_truncate_3a864",
+                    table="orders_auditevent",
+                    when="BEFORE",
+                ),
+            ),
         ),
         migrations.AddIndex(
-            model_name='attempt',
-            index=models.Index(condition=models.Q(('state', 'sending')), fields=['lease_until'], name='attempt_lease'),
+            model_name="attempt",
+            index=models.Index(
+                condition=models.Q(("state", "sending")),
+                fields=["lease_until"],
+                name="attempt_lease",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='attempt',
-            constraint=models.UniqueConstraint(fields=('order', 'kind', 'number'), name='attempt_numbered'),
+            model_name="attempt",
+            constraint=models.UniqueConstraint(
+                fields=("order", "kind", "number"), name="attempt_numbered"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='attempt',
-            constraint=models.UniqueConstraint(condition=models.Q(models.Q(('kind', 'cancel'), _negated=True), ('state__in', ['sending', 'accepted', 'unknown'])), fields=('order',), name='attempt_one_live'),
+            model_name="attempt",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(
+                    models.Q(("kind", "cancel"), _negated=True),
+                    ("state__in", ["sending", "accepted", "unknown"]),
+                ),
+                fields=("order",),
+                name="attempt_one_live",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='attempt',
-            constraint=models.UniqueConstraint(condition=models.Q(('kind', 'cancel'), ('state', 'sending')), fields=('order',), name='attempt_one_cancel_in_flight'),
+            model_name="attempt",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("kind", "cancel"), ("state", "sending")),
+                fields=("order",),
+                name="attempt_one_cancel_in_flight",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='attempt',
-            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['sending', 'accepted', 'refused', 'unknown', 'not_sent', 'absent'])), name='attempt_state_known'),
+            model_name="attempt",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    (
+                        "state__in",
+                        ["sending", "accepted", "refused", "unknown", "not_sent", "absent"],
+                    )
+                ),
+                name="attempt_state_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='attempt',
-            constraint=models.CheckConstraint(condition=models.Q(('kind__in', ['submit', 'replace', 'cancel'])), name='attempt_kind_known'),
+            model_name="attempt",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("kind__in", ["submit", "replace", "cancel"])),
+                name="attempt_kind_known",
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='attempt',
-            trigger=pgtrigger.compiler.Trigger(name='frozen_columns', sql=pgtrigger.compiler.UpsertTriggerSql(func="\n            IF OLD.id IS DISTINCT FROM NEW.id OR OLD.order_id IS DISTINCT FROM NEW.order_id OR OLD.kind IS DISTINCT FROM NEW.kind OR OLD.number IS DISTINCT FROM NEW.number OR OLD.wire_id IS DISTINCT FROM NEW.wire_id OR OLD.armed_at IS DISTINCT FROM NEW.armed_at OR OLD.lease_until IS DISTINCT FROM NEW.lease_until THEN\n                RAISE EXCEPTION 'frozen_columns: % of % can not be changed', OLD.id, TG_TABLE_NAME;\n            END IF;\n            RETURN NEW;\n        ", hash='de58f2de243509c734c39bc35ac0d0bf87e5563f', operation='UPDATE', pgid='pgtrigger_frozen_columns_871cd', table='orders_attempt', when='BEFORE')),
+            model_name="attempt",
+            trigger=pgtrigger.compiler.Trigger(
+                name="frozen_columns",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    func="\n            IF OLD.id IS DISTINCT FROM NEW.id OR OLD.order_id IS DISTINCT FROM NEW.order_id OR OLD.kind IS DISTINCT FROM NEW.kind OR OLD.number IS DISTINCT FROM NEW.number OR OLD.wire_id IS DISTINCT FROM NEW.wire_id OR OLD.armed_at IS DISTINCT FROM NEW.armed_at OR OLD.lease_until IS DISTINCT FROM NEW.lease_until THEN\n                RAISE EXCEPTION 'frozen_columns: % of % can not be changed', OLD.id, TG_TABLE_NAME;\n            END IF;\n            RETURN NEW;\n        ",
+                    hash="de58f2de243509c734c39bc35ac0d0bf87e5563f",
+                    operation="UPDATE",
+                    pgid="pgtrigger_frozen_columns_871cd",
+                    table="orders_attempt",
+                    when="BEFORE",
+                ),
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='attempt',
-            trigger=pgtrigger.compiler.Trigger(name='steps', sql=pgtrigger.compiler.UpsertTriggerSql(func="\n            IF OLD.state <> NEW.state AND NOT ((OLD.state = 'sending' AND NEW.state IN ('accepted', 'not_sent', 'refused', 'unknown')) OR (OLD.state = 'refused' AND NEW.state IN ('accepted')) OR (OLD.state = 'unknown' AND NEW.state IN ('absent', 'accepted', 'refused')) OR (OLD.state = 'absent' AND NEW.state IN ('accepted'))) THEN\n                RAISE EXCEPTION 'steps: state of % can not go from % to %',\n                    OLD.id, OLD.state, NEW.state;\n            END IF;\n            RETURN NEW;\n        ", hash='4678858b677c0fba7935a4fa98b61a5e10445dfb', operation='UPDATE', pgid='pgtrigger_steps_2bb7f', table='orders_attempt', when='BEFORE')),
+            model_name="attempt",
+            trigger=pgtrigger.compiler.Trigger(
+                name="steps",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    func="\n            IF OLD.state <> NEW.state AND NOT ((OLD.state = 'sending' AND NEW.state IN ('accepted', 'not_sent', 'refused', 'unknown')) OR (OLD.state = 'refused' AND NEW.state IN ('accepted')) OR (OLD.state = 'unknown' AND NEW.state IN ('absent', 'accepted', 'refused')) OR (OLD.state = 'absent' AND NEW.state IN ('accepted'))) THEN\n                RAISE EXCEPTION 'steps: state of % can not go from % to %',\n                    OLD.id, OLD.state, NEW.state;\n            END IF;\n            RETURN NEW;\n        ",
+                    hash="4678858b677c0fba7935a4fa98b61a5e10445dfb",
+                    operation="UPDATE",
+                    pgid="pgtrigger_steps_2bb7f",
+                    table="orders_attempt",
+                    when="BEFORE",
+                ),
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='attempt',
-            trigger=pgtrigger.compiler.Trigger(name='on_proof_only', sql=pgtrigger.compiler.UpsertTriggerSql(func="\n                    IF NEW.state <> 'sending' THEN\n                        RAISE EXCEPTION 'on_proof_only: an attempt begins as sending';\n                    END IF;\n                    IF NEW.kind = 'cancel' THEN\n                        RETURN NEW;\n                    END IF;\n                    PERFORM 1 FROM orders_order\n                      WHERE id = NEW.order_id AND wire_id = NEW.wire_id AND submission = 'sending';\n                    IF NOT FOUND THEN\n                        RAISE EXCEPTION\n                            'on_proof_only: order % is not claimed under this wire id',\n                            NEW.order_id;\n                    END IF;\n                    PERFORM 1 FROM orders_attempt\n                      WHERE order_id = NEW.order_id AND kind <> 'cancel'\n                        AND state NOT IN ('absent', 'not_sent');\n                    IF FOUND OR NEW.number <> 1 + (\n                        SELECT count(*) FROM orders_attempt\n                        WHERE order_id = NEW.order_id AND kind <> 'cancel'\n                    ) THEN\n                        RAISE EXCEPTION\n                            'on_proof_only: attempt % of order % has no proof to stand on',\n                            NEW.number, NEW.order_id;\n                    END IF;\n                    RETURN NEW;\n                ", hash='feb2f2a8f75cfa6002b6111f05e5fe906adbc0b0', operation='INSERT', pgid='pgtrigger_on_proof_only_869de', table='orders_attempt', when='BEFORE')),
+            model_name="attempt",
+            trigger=pgtrigger.compiler.Trigger(
+                name="on_proof_only",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    func="\n                    IF NEW.state <> 'sending' THEN\n                        RAISE EXCEPTION 'on_proof_only: an attempt begins as sending';\n                    END IF;\n                    IF NEW.kind = 'cancel' THEN\n                        RETURN NEW;\n                    END IF;\n                    PERFORM 1 FROM orders_order\n                      WHERE id = NEW.order_id AND wire_id = NEW.wire_id AND submission = 'sending';\n                    IF NOT FOUND THEN\n                        RAISE EXCEPTION\n                            'on_proof_only: order % is not claimed under this wire id',\n                            NEW.order_id;\n                    END IF;\n                    PERFORM 1 FROM orders_attempt\n                      WHERE order_id = NEW.order_id AND kind <> 'cancel'\n                        AND state NOT IN ('absent', 'not_sent');\n                    IF FOUND OR NEW.number <> 1 + (\n                        SELECT count(*) FROM orders_attempt\n                        WHERE order_id = NEW.order_id AND kind <> 'cancel'\n                    ) THEN\n                        RAISE EXCEPTION\n                            'on_proof_only: attempt % of order % has no proof to stand on',\n                            NEW.number, NEW.order_id;\n                    END IF;\n                    RETURN NEW;\n                ",
+                    hash="feb2f2a8f75cfa6002b6111f05e5fe906adbc0b0",
+                    operation="INSERT",
+                    pgid="pgtrigger_on_proof_only_869de",
+                    table="orders_attempt",
+                    when="BEFORE",
+                ),
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='attempt',
-            trigger=pgtrigger.compiler.Trigger(name='no_delete', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot delete rows from % table', TG_TABLE_NAME;", hash='e488a3db0ae835f095f0295185588c96fea06632', operation='DELETE', pgid='pgtrigger_no_delete_a1c79', table='orders_attempt', when='BEFORE')),
+            model_name="attempt",
+            trigger=pgtrigger.compiler.Trigger(
+                name="no_delete",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    func="RAISE EXCEPTION 'pgtrigger: Cannot delete rows from % table', TG_TABLE_NAME;",
+                    hash="e488a3db0ae835f095f0295185588c96fea06632",
+                    operation="DELETE",
+                    pgid="pgtrigger_no_delete_a1c79",
+                    table="orders_attempt",
+                    when="BEFORE",
+                ),
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='attempt',
-            trigger=pgtrigger.compiler.Trigger(name='no_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'no_truncate: % keeps its rows', TG_TABLE_NAME;", hash='65d57be31147d2e921a815e9db4b89941ede9396', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_no_truncate_50809', table='orders_attempt', when='BEFORE')),
+            model_name="attempt",
+            trigger=pgtrigger.compiler.Trigger(
+                name="no_truncate",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    func="RAISE EXCEPTION 'no_truncate: % keeps its rows', TG_TABLE_NAME;",
+                    hash="65d57be31147d2e921a815e9db4b89941ede9396",
+                    level="STATEMENT",
+                    operation="TRUNCATE",
+                    pgid="pgtrigger_no_truncate_50809",
+                    table="orders_attempt",
+                    when="BEFORE",
+                ),
+            ),
         ),
         migrations.AddIndex(
-            model_name='parkedfact',
-            index=models.Index(condition=models.Q(('taken_by__isnull', True)), fields=['account', 'broker_order_id'], name='parked_waiting'),
+            model_name="parkedfact",
+            index=models.Index(
+                condition=models.Q(("taken_by__isnull", True)),
+                fields=["account", "broker_order_id"],
+                name="parked_waiting",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='parkedfact',
-            constraint=models.UniqueConstraint(fields=('account', 'digest'), name='parked_once'),
+            model_name="parkedfact",
+            constraint=models.UniqueConstraint(fields=("account", "digest"), name="parked_once"),
         ),
         migrations.AddConstraint(
-            model_name='snapshotfact',
-            constraint=models.UniqueConstraint(fields=('order', 'digest'), name='snapshot_once'),
+            model_name="snapshotfact",
+            constraint=models.UniqueConstraint(fields=("order", "digest"), name="snapshot_once"),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='snapshotfact',
-            trigger=pgtrigger.compiler.Trigger(name='grow_only', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;", hash='4c90f53a986b773070f551fe15e882cb0cea1f83', operation='UPDATE OR DELETE', pgid='pgtrigger_grow_only_58bf0', table='orders_snapshotfact', when='BEFORE')),
+            model_name="snapshotfact",
+            trigger=pgtrigger.compiler.Trigger(
+                name="grow_only",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;",
+                    hash="4c90f53a986b773070f551fe15e882cb0cea1f83",
+                    operation="UPDATE OR DELETE",
+                    pgid="pgtrigger_grow_only_58bf0",
+                    table="orders_snapshotfact",
+                    when="BEFORE",
+                ),
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='snapshotfact',
-            trigger=pgtrigger.compiler.Trigger(name='no_truncate', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'no_truncate: % keeps its rows', TG_TABLE_NAME;", hash='584216a0a335d767fc48f492569263b7206477a5', level='STATEMENT', operation='TRUNCATE', pgid='pgtrigger_no_truncate_9da98', table='orders_snapshotfact', when='BEFORE')),
+            model_name="snapshotfact",
+            trigger=pgtrigger.compiler.Trigger(
+                name="no_truncate",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    func="RAISE EXCEPTION 'no_truncate: % keeps its rows', TG_TABLE_NAME;",
+                    hash="584216a0a335d767fc48f492569263b7206477a5",
+                    level="STATEMENT",
+                    operation="TRUNCATE",
+                    pgid="pgtrigger_no_truncate_9da98",
+                    table="orders_snapshotfact",
+                    when="BEFORE",
+                ),
+            ),
         ),
     ]

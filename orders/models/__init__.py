@@ -6,11 +6,15 @@ from orders.models.attempt import Attempt
 from orders.models.audit import AuditChain, AuditEvent
 from orders.models.execution import Execution
 from orders.models.heartbeat import Heartbeat
+from orders.models.incident import Incident, Severity
 from orders.models.inquiry import Inquiry
 from orders.models.order import Order
 from orders.models.parked import ParkedFact
+from orders.models.reconciliation import Break, Reconciliation
+from orders.models.ruling import Ruling
 from orders.models.sign_in import SignInLink
 from orders.models.snapshot import SnapshotFact
+from orders.models.timeline import Timeline
 
 __all__ = [
     "Account",
@@ -18,14 +22,20 @@ __all__ = [
     "Attempt",
     "AuditChain",
     "AuditEvent",
+    "Break",
     "Execution",
     "Feed",
     "Grant",
     "Heartbeat",
+    "Incident",
     "Inquiry",
     "Order",
     "ParkedFact",
+    "Reconciliation",
     "Role",
+    "Ruling",
+    "Severity",
     "SignInLink",
     "SnapshotFact",
+    "Timeline",
 ]

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
@@ -54,6 +55,15 @@ class Account(models.Model):
         default=timedelta(seconds=30), help_text="A market order sent late is a different trade."
     )
     submit_within = models.DurationField(default=timedelta(minutes=5))
+    second_person_above = models.DecimalField(
+        max_digits=22,
+        decimal_places=9,
+        default=Decimal(10_000),
+        help_text="A ruling on an order in doubt that may be worth more takes two people.",
+    )
+    # Nothing is sent until its broker's list of orders has been read: our records may be older
+    # than what we did.
+    unsure_since = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField()
     users = models.ManyToManyField(
         settings.AUTH_USER_MODEL, through="Grant", related_name="accounts"
@@ -122,6 +132,13 @@ class Feed(models.Model):
     pushed_at = models.DateTimeField(null=True, blank=True)  # it last told us something unasked
     silent_since = models.DateTimeField(null=True, blank=True)  # our requests fail since then
     failure = models.TextField(blank=True)
+    # The rounds through a whole account: its list of orders and its executions.
+    sweep_at = models.DateTimeField(null=True, blank=True)  # due; null: at once
+    swept_at = models.DateTimeField(null=True, blank=True)  # the last one that was read whole
+    closed_day = models.DateField(null=True, blank=True)  # the last day with a report
+    # Polling found what a webhook should have told: they are not to be relied on since then.
+    suspect_since = models.DateTimeField(null=True, blank=True)
+    unpushed = models.PositiveIntegerField(default=0)  # facts learned by polling alone, since
 
     def __str__(self) -> str:
         return f"Feed of {self.account_id}"

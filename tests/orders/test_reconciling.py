@@ -208,7 +208,7 @@ class TestDoubt:
         self, broker: ScriptedBroker, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         passport = replace(
-            broker.passport, doubt=replace(broker.passport.doubt, absence_is_definitive=False)
+            broker.passport, doubt=replace(broker.passport.doubt, absence_by=frozenset())
         )
         monkeypatch.setattr(broker, "passport", passport)
         order = in_doubt()
