@@ -13,10 +13,15 @@ from django.db import transaction
 
 from orders import announcing, auditing
 from orders.actors import Actor, component
+from orders.errors import NotClosable
 from orders.models import Account, Grant, Incident, Order, Role, Severity
 
 Kind = Incident.Kind
 DESK = component("desk")
+# These end by themselves, and not before: nobody can close a doubt by saying so.
+ENDS_BY_ITSELF = frozenset(
+    {Kind.DOUBT, Kind.BREAK, Kind.FEED_SILENT, Kind.UNVERIFIED, Kind.FILLS_MISSING}
+)
 WIDE = "security"  # the chain of what concerns no one account
 
 
@@ -99,8 +104,15 @@ def take(incident_id: int, *, user: User, actor: Actor, now: datetime) -> Incide
 
 @transaction.atomic
 def close(incident_id: int, *, outcome: str, actor: Actor, now: datetime) -> Incident:
-    """End an incident by a person's word on how it ended. One that has ended stays as it is."""
+    """End an incident by a person's word on how it ended. One that has ended stays as it is.
+
+    Raises NotClosable for what ends by itself, and without a word on how it ended.
+    """
     incident = Incident.objects.get(id=incident_id)
+    if incident.kind in ENDS_BY_ITSELF:
+        raise NotClosable("It ends by itself, once its trouble is over.")
+    if not outcome.strip():
+        raise NotClosable("Say how it ended.", field="outcome")
     chain = auditing.hold(incident.account_id or WIDE)
     incident.refresh_from_db()
     _close(incident, chain, outcome=outcome, actor=actor, now=now)

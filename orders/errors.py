@@ -48,3 +48,10 @@ class NotReplaceable(DeskError):
 
     code = "not_replaceable"
     status = 409
+
+
+class NotClosable(DeskError):
+    """The incident can't be closed like that."""
+
+    code = "not_closable"
+    status = 409
