@@ -18,7 +18,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from orders.models import Account, Execution, Order
+from orders.models import Account, Execution, Incident, Order
 from orders.money import plain
 from orders.money import worth as exact_worth
 from orders.web import words
@@ -153,6 +153,11 @@ def marks(order: Order) -> list[Badge]:
 @register.filter
 def note(order: Order) -> str:
     return words.note(order)
+
+
+@register.filter
+def severity(incident: Incident) -> Badge:
+    return words.SEVERITIES[incident.severity]
 
 
 @register.filter

@@ -92,6 +92,7 @@ def order(request: Request, order_id: UUID) -> HttpResponse:
         "can_trade": may_trade(request, shown),
         "replacing": shown.replacements.filter(submission__in=OPEN_MUTATION - {"accepted"}).first(),
         "doubt": exposure.doubts([shown])[0] if shown.is_in_doubt else None,
+        "incidents": shown.incidents.open(),
     }
     template = "orders/_order.html" if request.htmx else "orders/order.html"
     return render(request, template, context)

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from orders.web import acting, desk, lab, market, reading, signing_in, ticketing
+from orders.web import acting, desk, incidents, lab, market, reading, signing_in, ticketing
 
 urlpatterns = [
     path("sign-in/", signing_in.sign_in, name="sign-in"),
@@ -25,6 +25,11 @@ urlpatterns = [
     path("orders/<uuid:order_id>/replace/confirm", acting.confirm_replace, name="confirm-replace"),
     path("doubt/", reading.doubt, name="doubt"),
     path("doubt/count", reading.doubt_count, name="doubt-count"),
+    path("incidents/", incidents.incidents, name="incidents"),
+    path("incidents/count", incidents.count, name="incident-count"),
+    path("incidents/<int:incident_id>/acknowledge", incidents.acknowledge, name="acknowledge"),
+    path("incidents/<int:incident_id>/take", incidents.take, name="take"),
+    path("incidents/<int:incident_id>/close", incidents.close, name="close-incident"),
     path("executions/", reading.executions, name="executions"),
     path("positions/", reading.positions, name="positions"),
     path("market/symbols", market.symbols, name="symbols"),

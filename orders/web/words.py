@@ -80,6 +80,12 @@ FLAGS = {
     Flag.HAS_BUST: Badge("warning", "warning", "Bust", "A trade of it was taken back."),
 }
 
+SEVERITIES = {
+    "critical": Badge("rejected", "warning", "Critical", "Money may be at risk now."),
+    "warning": Badge("warning", "warning", "Warning", "Something is not as it should be."),
+    "notice": Badge("ended", "dot", "Notice", "Worth knowing."),
+}
+
 CONFLICT = Badge("conflict", "warning", "Conflict", "The broker has another order under our id.")
 CANCEL_ASKED = Badge("pending", "clock", "Cancel pending", "Asked for. No last word yet.")
 CANCEL_ON_SIGHT = Badge("pending", "clock", "Cancel on sight", "As soon as it is found.")

@@ -2,7 +2,7 @@
 "use strict";
 (() => {
   const find = (selector, root = document) => root.querySelector(selector);
-  const go = { d: "/", o: "/orders/", e: "/executions/", p: "/positions/", l: "/lab/" };
+  const go = { d: "/", o: "/orders/", e: "/executions/", p: "/positions/", i: "/incidents/", l: "/lab/" };
   let isGoing = false;
 
   const rows = () => [...document.querySelectorAll(".orders tbody tr[id]:not(.empty)")];

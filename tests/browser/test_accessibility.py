@@ -6,9 +6,11 @@ from datetime import timedelta
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from django.db import transaction
 from django.utils import timezone
 
 from brokers.vocabulary import Environment, Side, Status
+from orders import alarming
 from orders.models import Feed
 from orders.states import Submission
 from tests.browser.conftest import live
@@ -41,6 +43,11 @@ def every_state(account, trader):
     Feed.objects.filter(account=real).update(silent_since=timezone.now(), failure="Silence.")
     orders = [OrderFactory(account=account, side=Side.SELL, **traits) for traits in TRAITS]
     OrderFactory(account=real, working=True, cancel_requested_at=timezone.now())
+    for kind, severity in (("denied", "critical"), ("disputed", "warning"), ("external", "notice")):
+        with transaction.atomic():
+            alarming.alarm(
+                kind, account=account, severity=severity, says="It says so.", now=timezone.now()
+            )
     soon = timezone.now() + timedelta(minutes=1)
     return [*orders, OrderFactory(account=account, unknown=True, look_at=soon)]
 
@@ -56,7 +63,9 @@ def violations(page):
 
 @pytest.mark.parametrize("theme", ["dark", "light"])
 @pytest.mark.parametrize("width", [1600, 390])
-@pytest.mark.parametrize("path", ["/", "/orders/", "/doubt/", "/executions/", "/positions/"])
+@pytest.mark.parametrize(
+    "path", ["/", "/orders/", "/doubt/", "/incidents/", "/executions/", "/positions/"]
+)
 def test_page(visit, every_state, path, theme, width):
     page = live(visit(path, theme=theme, width=width))
     page.wait_for_timeout(500)  # for the panels that come after the page

@@ -12,8 +12,24 @@ from tests.factories import AccountFactory, OrderFactory, UserFactory
 from tests.web.conftest import HTMX
 
 OPEN = {"sign-in", "sign-in-once", "sign-out"}
-PAGES = ["/", "/orders/", "/orders/new/", "/doubt/", "/executions/", "/positions/", "/lab/"]
-FRAGMENTS = ["/desk/side", "/desk/figures", "/desk/strip", "/orders/chips", "/doubt/count"]
+PAGES = [
+    "/",
+    "/orders/",
+    "/orders/new/",
+    "/doubt/",
+    "/executions/",
+    "/positions/",
+    "/incidents/",
+    "/lab/",
+]
+FRAGMENTS = [
+    "/desk/side",
+    "/desk/figures",
+    "/desk/strip",
+    "/orders/chips",
+    "/doubt/count",
+    "/incidents/count",
+]
 OF_ONE_ORDER = ["", "row", "replace"]
 
 
@@ -32,6 +48,7 @@ class TestSignedOut:
         path = "/" + str(route.pattern)
         for part in ("<uuid:order_id>", "<uuid:account_id>", "<path:symbol>", "<str:name>"):
             path = path.replace(part, some)
+        path = path.replace("<int:incident_id>", "1")
 
         assert client.get(path).status_code == 302
         assert client.post(path).status_code == 302
