@@ -5,7 +5,7 @@ from django.urls import URLPattern, URLResolver, include, path
 
 from config import health
 from orders.api import documenting
-from orders.api.views import Unknown
+from orders.api.view import Unknown
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", health.alive),

@@ -96,6 +96,12 @@ class ExecutionQuery(PageQuery):
     executed_before = MomentGiven(required=False, help_text="Executed before this time.")
 
 
+class IncidentQuery(PageQuery):
+    """Which incidents to list."""
+
+    open = Flag(required=False, help_text="Only those that have not ended, or only the others.")
+
+
 def ticket(request: Request) -> Ticket:
     """Return the order that a request asks for. Raises BadRequest or ValidationError."""
     told = _read(OrderGiven, request)

@@ -10,7 +10,7 @@ from rest_framework import serializers
 
 from brokers.vocabulary import Environment, ExecutionKind, OrderType, Side, Status, TimeInForce
 from orders.api.fields import Amount, Choice, Moment
-from orders.models import Account, AuditEvent, Inquiry, Order
+from orders.models import Account, AuditEvent, Incident, Inquiry, Order, Severity
 from orders.models.facts import Heard
 from orders.models.order import OrderQuerySet, OrderSource
 from orders.states import OPEN_MUTATION, AttemptKind, AttemptState, Submission
@@ -123,6 +123,33 @@ class ExecutionPage(Shown):
     """One page of executions, the latest to become known first."""
 
     executions = ExecutionShown(many=True)
+    next_cursor = serializers.CharField(allow_null=True, help_text="null on the last page.")
+
+
+class IncidentShown(Shown):
+    """Something that a person must know of. It ends when `closed_at` is set."""
+
+    id = serializers.IntegerField()
+    kind = Choice(Incident.Kind.values)
+    severity = Choice(Severity.values)
+    order_id = serializers.UUIDField(allow_null=True)
+    says = serializers.CharField()
+    opened_at = Moment()
+    last_seen_at = Moment()
+    seen = serializers.IntegerField(help_text="How often the same trouble came up meanwhile.")
+    owner = serializers.CharField(source="owner.username", default=None, allow_null=True)
+    acknowledged_at = Moment(allow_null=True)
+    acknowledged_by = serializers.CharField(
+        source="acknowledged_by.username", default=None, allow_null=True
+    )
+    closed_at = Moment(allow_null=True)
+    outcome = serializers.CharField(help_text="How it ended.")
+
+
+class IncidentPage(Shown):
+    """One page of incidents, newest first."""
+
+    incidents = IncidentShown(many=True)
     next_cursor = serializers.CharField(allow_null=True, help_text="null on the last page.")
 
 

@@ -2,24 +2,28 @@
 
 from django.urls import path, re_path
 
-from orders.api import views
+from orders.api import accounting, ordering
+from orders.api.view import Unknown
 
 app_name = "api"
 urlpatterns = [
-    path("accounts", views.Accounts.as_view(), name="accounts"),
-    path("accounts/<uuid:account_id>", views.AccountDetail.as_view(), name="account"),
-    path("accounts/<uuid:account_id>/orders", views.Orders.as_view(), name="orders"),
+    path("accounts", accounting.Accounts.as_view(), name="accounts"),
+    path("accounts/<uuid:account_id>", accounting.AccountDetail.as_view(), name="account"),
+    path("accounts/<uuid:account_id>/orders", ordering.Orders.as_view(), name="orders"),
     path(
         "accounts/<uuid:account_id>/orders/<uuid:order_id>",
-        views.OrderDetail.as_view(),
+        ordering.OrderDetail.as_view(),
         name="order",
     ),
     path(
         "accounts/<uuid:account_id>/orders/<uuid:order_id>/events",
-        views.OrderEvents.as_view(),
+        ordering.OrderEvents.as_view(),
         name="events",
     ),
-    path("accounts/<uuid:account_id>/executions", views.Executions.as_view(), name="executions"),
-    path("accounts/<uuid:account_id>/positions", views.Positions.as_view(), name="positions"),
-    re_path(r"", views.Unknown.as_view(), name="unknown"),
+    path(
+        "accounts/<uuid:account_id>/executions", accounting.Executions.as_view(), name="executions"
+    ),
+    path("accounts/<uuid:account_id>/positions", accounting.Positions.as_view(), name="positions"),
+    path("accounts/<uuid:account_id>/incidents", accounting.Incidents.as_view(), name="incidents"),
+    re_path(r"", Unknown.as_view(), name="unknown"),
 ]

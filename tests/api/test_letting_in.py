@@ -113,6 +113,7 @@ class TestOtherAccount:
             ("GET", "/orders/{order}/events"),
             ("GET", "/executions"),
             ("GET", "/positions"),
+            ("GET", "/incidents"),
         ],
     )
     def test_is_not_there(self, program, method, path):

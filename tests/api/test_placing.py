@@ -15,7 +15,7 @@ from django.db import OperationalError, connections
 
 from config.celery import app
 from orders import announcing, placing
-from orders.api.views import Orders
+from orders.api.ordering import Orders
 from orders.models import AuditEvent, Order
 from orders.tasks import send_order
 from tests.api.conftest import terms

@@ -4,7 +4,7 @@ import pytest
 from django.db import OperationalError
 
 from orders import placing
-from orders.api import showing, views
+from orders.api import ordering, showing
 from orders.models import Order
 from tests.api.conftest import terms
 
@@ -61,7 +61,7 @@ class TestEnvelope:
         def away(*args):
             raise OperationalError("connection to server at 10.0.0.7 failed")
 
-        monkeypatch.setattr(views, "page", lambda *args, **kwargs: away())
+        monkeypatch.setattr(ordering, "page", lambda *args, **kwargs: away())
 
         answer = program.get("orders")
 

@@ -1,91 +1,34 @@
-"""The API's addresses. One key, one account: any other account is not there at all."""
+"""Addresses of orders. One key, one account: any other account is not there at all."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 from django.urls import reverse
 from drf_spectacular.utils import extend_schema
-from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import NotFound
-from rest_framework.negotiation import DefaultContentNegotiation
-from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 from structlog.contextvars import bind_contextvars
 
-from orders import asking, canceling, placing, positioning, replacing, timing
+from orders import canceling, placing, replacing, timing
 from orders.api import accepting, describing, showing
-from orders.api.authenticating import (
-    KeyAuthentication,
-    KeyPermission,
-    account_of,
-    actor_of,
-    key_of,
-)
+from orders.api.authenticating import account_of, actor_of
 from orders.api.paging import page
-from orders.api.reading import StrictJSON
-from orders.api.refusing import answer
-from orders.asking import NoAnswer
-from orders.models import Account, Execution, Order
+from orders.api.view import View
+from orders.models import Account, Order
 from orders.models.order import OrderQuerySet, OrderSource
 
-
-class View(APIView):
-    """One address: JSON in and out, a key required, every failure in one envelope."""
-
-    authentication_classes: Sequence[type[BaseAuthentication]] = (KeyAuthentication,)
-    permission_classes = (KeyPermission,)
-    parser_classes = (StrictJSON,)
-    renderer_classes = (JSONRenderer,)
-    content_negotiation_class = DefaultContentNegotiation
-    metadata_class = None
-    throttle_classes = ()
-
-    def get_exception_handler(self) -> Any:
-        return answer
-
-    def initialize_request(self, request: Any, *args: Any, **kwargs: Any) -> Request:
-        # DRF takes a body without a length, sent in chunks, for no body.
-        if request.headers.get("Transfer-Encoding") and not request.META.get("CONTENT_LENGTH"):
-            request.META["CONTENT_LENGTH"] = "1"
-        return super().initialize_request(request, *args, **kwargs)
-
-
-@describing.tagged("Accounts")
-class Accounts(View):
-    @extend_schema(
-        operation_id="list_accounts",
-        summary="List the key's accounts",
-        responses=describing.answers(showing.AccountList),
-    )
-    def get(self, request: Request) -> Response:
-        """A key belongs to one account, so there is one."""
-        accepting.query(request, accepting.Strict)
-        return Response(showing.AccountList({"accounts": [key_of(request).account]}).data)
-
-
-@describing.tagged("Accounts")
-class AccountDetail(View):
-    @extend_schema(
-        operation_id="read_account",
-        summary="Read an account",
-        responses=describing.answers(showing.AccountWithBalance, 404),
-    )
-    def get(self, request: Request, account_id: UUID) -> Response:
-        """The balance is asked of the broker. If that takes more than two seconds, it is null and
-        `balance_error` says why."""
-        accepting.query(request, accepting.Strict)
-        account: Any = account_of(request, account_id)
-        account.balance, account.balance_error = None, None
-        try:
-            account.balance = asking.balance(account)
-        except NoAnswer as error:
-            account.balance_error = str(error)
-        return Response(showing.AccountWithBalance(account).data)
+ORDER_FILTERS = {
+    "status": "status",
+    "submission": "submission",
+    "symbol": "symbol",
+    "side": "side",
+    "client_order_id": "client_order_id",
+    "placed_after": "placed_at__gte",
+    "placed_before": "placed_at__lt",
+}
 
 
 @describing.tagged("Orders")
@@ -213,77 +156,6 @@ class OrderEvents(View):
             "executions": order.executions.all(),
         }
         return Response(showing.StoryShown(story).data)
-
-
-@describing.tagged("Executions and positions")
-class Executions(View):
-    @extend_schema(
-        operation_id="list_executions",
-        summary="List executions",
-        parameters=[accepting.ExecutionQuery],
-        responses=describing.answers(showing.ExecutionPage, 404),
-    )
-    def get(self, request: Request, account_id: UUID) -> Response:
-        """The latest to become known first."""
-        asked = accepting.query(request, accepting.ExecutionQuery)
-        executions = Execution.objects.filter(account=account_of(request, account_id))
-        for name, lookup in EXECUTION_FILTERS.items():
-            if name in asked:
-                executions = executions.filter(**{lookup: asked[name]})
-        rows, after = page(executions, cursor=asked.get("cursor"), limit=asked["limit"])
-        return Response(showing.ExecutionPage({"executions": rows, "next_cursor": after}).data)
-
-
-@describing.tagged("Executions and positions")
-class Positions(View):
-    @extend_schema(
-        operation_id="list_positions",
-        summary="List positions",
-        responses=describing.answers(showing.PositionList, 404),
-    )
-    def get(self, request: Request, account_id: UUID) -> Response:
-        """By the desk's books, and by the broker's. If the broker takes more than two seconds,
-        `broker_positions` is null and `broker_error` says why."""
-        accepting.query(request, accepting.Strict)
-        account = account_of(request, account_id)
-        holdings, failure = None, None
-        try:
-            holdings = asking.holdings(account)
-        except NoAnswer as error:
-            failure = str(error)
-        told = {
-            "positions": positioning.positions([account]),
-            "broker_positions": holdings,
-            "broker_error": failure,
-        }
-        return Response(showing.PositionList(told).data)
-
-
-@extend_schema(exclude=True)
-class Unknown(View):
-    """Every address that is none, in the same words as the others."""
-
-    authentication_classes = ()
-
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002
-        raise NotFound
-
-
-ORDER_FILTERS = {
-    "status": "status",
-    "submission": "submission",
-    "symbol": "symbol",
-    "side": "side",
-    "client_order_id": "client_order_id",
-    "placed_after": "placed_at__gte",
-    "placed_before": "placed_at__lt",
-}
-EXECUTION_FILTERS = {
-    "order_id": "order_id",
-    "symbol": "symbol",
-    "executed_after": "executed_at__gte",
-    "executed_before": "executed_at__lt",
-}
 
 
 def _wanted(orders: OrderQuerySet, asked: dict[str, Any]) -> OrderQuerySet:
