@@ -16,6 +16,8 @@ from uuid import UUID
 from orders.actors import Actor
 from orders.models import AuditChain, AuditEvent
 
+GENESIS = "0" * 64  # what the first row of a chain follows
+
 
 def write(
     chain: UUID | str,
@@ -87,7 +89,7 @@ def seal(event: AuditEvent) -> str:
 
 def first_broken(chain: str) -> AuditEvent | None:
     """Return the first row of a chain that does not follow from the one before, or None."""
-    expected_sequence, expected_hash = 1, "0" * 64
+    expected_sequence, expected_hash = 1, GENESIS
     for event in AuditEvent.objects.filter(chain=chain).order_by("sequence").iterator():
         if (
             event.sequence != expected_sequence
@@ -97,6 +99,36 @@ def first_broken(chain: str) -> AuditEvent | None:
             return event
         expected_sequence, expected_hash = event.sequence + 1, event.hash
     return None
+
+
+def flaw(chain: str) -> str | None:
+    """Return what is wrong with a chain, in words, or None for one that holds to its head.
+
+    Reads every row. Belongs in a transaction that sees one moment, if the desk is at work.
+    """
+    broken = first_broken(chain)
+    if broken is not None:
+        return f"row {broken.sequence} ({broken.action}) does not follow from the one before"
+    head = AuditChain.objects.filter(name=chain).values_list("sequence", "hash").first()
+    last = (
+        AuditEvent.objects.filter(chain=chain)
+        .order_by("-sequence")
+        .values_list("sequence", "hash")
+        .first()
+    )
+    if (head or (0, GENESIS)) != (last or (0, GENESIS)):
+        # The rows before it seal nothing of what came after: only the head tells of a cut-off tail.
+        return (
+            f"it ends at row {last[0] if last else 0}, and its head says {head[0] if head else 0}"
+        )
+    return None
+
+
+def chains() -> list[str]:
+    """Return the names of all chains, by their heads and by their rows."""
+    heads = AuditChain.objects.values_list("name", flat=True)
+    rows = AuditEvent.objects.order_by().values_list("chain", flat=True).distinct()
+    return sorted({*heads, *rows})
 
 
 def _locked(name: str) -> AuditChain:

@@ -72,6 +72,19 @@ class View:
     replaced_by: str
     flags: tuple[Flag, ...]
 
+    def columns(self) -> dict[str, object]:
+        """Return what an order's columns must say: they are a cache of this."""
+        return {
+            "status": self.status,
+            "raw_status": self.raw_status,
+            "reason": self.reason,
+            "filled_quantity": self.filled,
+            "filled_value": self.value,
+            "average_price": self.average_price,
+            "claimed_quantity": self.claimed,
+            "flags": [str(flag) for flag in self.flags],
+        }
+
 
 def derive(quantity: Decimal, snapshots: Iterable[Snapshot], fills: Iterable[Fill]) -> View:
     """Return what is so of an order for `quantity`, given every fact we hold."""

@@ -7,6 +7,7 @@ told to look again.
 """
 
 from orders.recording.answering import settle
+from orders.recording.changing import projection
 from orders.recording.claiming import Claim, claim_cancel, claim_submission
 from orders.recording.concluding import (
     ask_cancel,
@@ -34,5 +35,6 @@ __all__ = [
     "heed_within",
     "lapse",
     "note_look",
+    "projection",
     "settle",
 ]

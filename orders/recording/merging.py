@@ -80,14 +80,8 @@ def _derive(order: Order) -> None:
         [fact.message() for fact in order.snapshots.all()],
         [fact.message() for fact in order.executions.all()],
     )
-    order.status = view.status
-    order.raw_status = view.raw_status
-    order.reason = view.reason
-    order.filled_quantity = view.filled
-    order.filled_value = view.value
-    order.average_price = view.average_price
-    order.claimed_quantity = view.claimed
-    order.flags = [str(flag) for flag in view.flags]
+    for column, value in view.columns().items():
+        setattr(order, column, value)
 
 
 def _keep(
