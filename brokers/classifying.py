@@ -39,6 +39,7 @@ class Refusals:
     definitive: frozenset[str]
     duplicate: frozenset[str]
     absent: frozenset[str]  # to a read: there is no such thing
+    absent_status: int = 404  # and the status that goes with it
 
 
 # Said by servers and proxies that are busy, early or late, about requests they may yet carry out.
@@ -62,7 +63,9 @@ def classify(status: int, problem: Problem | None, refusals: Refusals) -> Verdic
 
 def is_absence(status: int, problem: Problem | None, refusals: Refusals) -> bool:
     """Say whether an answer to a read is the broker's own word that there is no such thing."""
-    return status == 404 and problem is not None and problem.code in refusals.absent
+    return (
+        status == refusals.absent_status and problem is not None and problem.code in refusals.absent
+    )
 
 
 def raise_for(verdict: Verdict, problem: Problem | None, *, call: Call) -> NoReturn:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from brokers.adapter import BrokerAdapter
-from brokers.paper import adapter as paper
+from brokers.paper import impersonating
+from brokers.paper.adapter import PaperAdapter
 from brokers.passport import Passport
 
 
@@ -28,8 +29,18 @@ class Broker:
         return self.adapter.passport
 
 
+# The paper exchange in its own person, and standing in for others.
+PAPER: tuple[type[PaperAdapter], ...] = (
+    PaperAdapter,
+    impersonating.AsAlpaca,
+    impersonating.AsTapp,
+    impersonating.AsClearStreet,
+    impersonating.AsGateway,
+    impersonating.AsBinance,
+)
 BROKERS: Mapping[str, Broker] = {
-    "paper": Broker(paper.PaperAdapter, paper.connect, ("key", "secret")),
+    adapter.passport.broker: Broker(adapter, adapter.connect, ("key", "secret"))
+    for adapter in PAPER
 }
 
 

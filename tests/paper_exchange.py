@@ -6,6 +6,7 @@ A folder's conftest.py takes both fixtures with one line:
 
     def test_something(paper):
         account = paper.account(cash="1000000")      # a fresh one, with a key and secret of its own
+        account = paper.account(personality="tapp")  # which `account.adapter` speaks to as such
         adapter = account.adapter                    # also account.credentials, paper.url
         account.faults(accept_then_504={"next": 1})  # these and no others, from now on
         paper.price("AAPL", "150", size="1000000")   # held, so much shown at each price
@@ -36,6 +37,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from brokers import registry
 from brokers.paper.adapter import PaperAdapter
 
 TOKEN = "paper-admin-token"
@@ -90,12 +92,15 @@ class PaperExchange:
         self.client.close()
         return code
 
-    def account(self, *, cash: str = "1000000", **settings: Any) -> PaperAccount:
+    def account(
+        self, *, cash: str = "1000000", personality: str = "paper", **settings: Any
+    ) -> PaperAccount:
         """Open a fresh account. Settings: `shorting`, `duplicates`, `name`."""
         number = next(NUMBERS)
         key, secret = f"key-{os.getpid()}-{number}", f"secret-{number}"
-        self.admin("POST", "/admin/accounts", key=key, secret=secret, cash=cash, **settings)
-        return PaperAccount(self, key, secret)
+        told = {"key": key, "secret": secret, "cash": cash, "personality": personality}
+        self.admin("POST", "/admin/accounts", **told, **settings)
+        return PaperAccount(self, key, secret, personality)
 
     def price(self, symbol: str, price: str, *, size: str = "1000000") -> None:
         """Set a price and hold it, with so much shown at each of two prices on either side."""
@@ -160,6 +165,12 @@ class PaperAccount:
     exchange: PaperExchange
     key: str
     secret: str
+    personality: str = "paper"
+
+    @property
+    def broker(self) -> str:
+        """What the desk calls a broker of this personality."""
+        return "paper" if self.personality == "paper" else f"paper-{self.personality}"
 
     @property
     def credentials(self) -> dict[str, str]:
@@ -174,7 +185,11 @@ class PaperAccount:
     @property
     def adapter(self) -> PaperAdapter:
         """The account as the desk speaks to it."""
-        return PaperAdapter(base_url=self.exchange.url, key=self.key, secret=self.secret)
+        adapter = registry.connect(
+            self.broker, credentials=self.credentials, base_url=self.exchange.url
+        )
+        assert isinstance(adapter, PaperAdapter)
+        return adapter
 
     def ask(self, method: str, path: str, **given: Any) -> httpx.Response:
         """Ask as the account, with whatever httpx takes, and return whatever comes back."""

@@ -21,6 +21,7 @@ from brokers.paper.amounts import (
     write_amount,
 )
 from brokers.paper.orders import Execution, Order, Terms
+from brokers.paper.personalities import PAPER, PERSONALITIES, Personality
 from brokers.vocabulary import Side
 
 CUSHION = Decimal("1.02")  # an order without a limit may fill a little above what is shown
@@ -76,6 +77,7 @@ class Account:
     deposit: Decimal
     shorting: bool = True
     duplicates: Duplicates = Duplicates.REJECT
+    personality: Personality = PAPER
     webhook: Webhook | None = None
     cash: Decimal = ZERO
     positions: dict[str, Position] = field(default_factory=dict)
@@ -106,6 +108,7 @@ class Account:
             "deposit": write_amount(self.deposit),
             "shorting": self.shorting,
             "duplicates": self.duplicates.value,
+            "personality": self.personality.name,
             "webhook": None
             if hook is None
             else {"url": hook.url, "secret": hook.secret, "disabled": hook.disabled},
@@ -122,6 +125,8 @@ def account_from(record: Mapping[str, Any]) -> Account:
         deposit=Decimal(record["deposit"]),
         shorting=record["shorting"],
         duplicates=Duplicates(record["duplicates"]),
+        # Without one, it is from before there were any.
+        personality=PERSONALITIES[record.get("personality", PAPER.name)],
         webhook=None if hook is None else Webhook(**hook),
     )
 

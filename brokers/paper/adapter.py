@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, ClassVar, TypeVar
 from urllib.parse import quote as quoted
@@ -26,49 +26,31 @@ from brokers.messages import (
     Snapshot,
     Ticket,
 )
-from brokers.paper import translation
-from brokers.paper.translation import REFUSALS
+from brokers.paper import dialects, passports, translation
+from brokers.paper.dialects import Dialect
 from brokers.parsing import MISSHAPEN, parse_json
-from brokers.passport import Doubt, Passport, Read
-from brokers.vocabulary import OrderType, TimeInForce
+from brokers.passport import Passport
 
 PAGE = "500"
 MOST_PAGES = 10_000  # a list that goes on for longer is going round in circles
 
 Told = TypeVar("Told")
 
-PASSPORT = Passport(
-    broker="paper",
-    title="Paper exchange",
-    order_types=frozenset(OrderType),
-    times_in_force=frozenset(TimeInForce),
-    quantity_decimals=9,
-    market_tifs=frozenset(TimeInForce),
-    wire_id_pattern=r"[A-Za-z0-9._:-]+",
-    wire_id_length=64,
-    duplicate_id_answer="409 duplicate_client_order_id, or as the account is set",
-    replace_makes_new_order=True,
-    pushes="webhooks signed by Standard Webhooks: one per change of an order",
-    doubt=Doubt(
-        first_grace=timedelta(seconds=1),
-        second_grace=timedelta(seconds=5),
-        escalate_after=timedelta(seconds=10),
-        reads=(Read.OUR_ID, Read.ORDER_LIST, Read.EXECUTIONS),
-        absence_by=frozenset({Read.OUR_ID, Read.ORDER_LIST}),
-    ),
-    tested_on=date(2026, 11, 21),
-    source="tests/brokers, against the exchange itself",
-)
-
 
 class PaperAdapter(BrokerAdapter):
     """One account at the paper exchange."""
 
-    passport: ClassVar[Passport] = PASSPORT
+    passport: ClassVar[Passport] = passports.PAPER
+    dialect: ClassVar[Dialect] = dialects.PAPER
 
     def __init__(self, *, base_url: str, key: str, secret: str) -> None:
         self._base_url = base_url.rstrip("/")
         self._headers = {"X-Paper-Key": key, "X-Paper-Secret": secret}
+
+    @classmethod
+    def connect(cls, credentials: Mapping[str, str], base_url: str) -> PaperAdapter:
+        """Return the adapter for an account's credentials: `key` and `secret`."""
+        return cls(base_url=base_url, key=credentials["key"], secret=credentials["secret"])
 
     def submit(self, ticket: Ticket) -> Report:
         return self._write("POST", "/v1/orders", translation.order_json(ticket), echoes=ticket)
@@ -81,31 +63,36 @@ class PaperAdapter(BrokerAdapter):
         return self._write("DELETE", _order(broker_order_id))
 
     def find(self, wire_id: str) -> Report | Absent:
-        answer = self._get("/v1/orders", {"client_order_id": wire_id})
-        found = self._read(answer, _orders)
+        asked = {self.dialect.looks_up_by: wire_id}
+        if not self.dialect.filters:
+            return self._find_among_open(wire_id)
+        answer = self._get("/v1/orders", asked)
+        if self.dialect.declines_misses and self._is_absent(answer):
+            return Absent(call=answer.call)
+        found = self._read(answer, self._orders)
         if any(snapshot.wire_id != wire_id for snapshot in found):
             raise OutcomeUnknown("The list is not of the order we asked for.", call=answer.call)
-        if not found:
-            return Absent(call=answer.call)
-        fills = tuple(fill for order in found for fill in self._fills(order.broker_order_id))
-        return Report(snapshots=found, fills=fills, call=answer.call)
+        return self._whole(found, answer)
 
     def read(self, broker_order_id: str) -> Report | Absent:
-        answer = self._get(_order(broker_order_id))
-        if _is_absent(answer):
-            return Absent(call=answer.call)
-        snapshot = self._read(answer, translation.snapshot)
-        if snapshot.broker_order_id != broker_order_id:
+        if not self.dialect.reads_by_id:
+            answer = self._get("/v1/orders", {"order_ids": broker_order_id})
+            found = self._read(answer, self._orders)
+        else:
+            answer = self._get(_order(broker_order_id))
+            if self._is_absent(answer):
+                return Absent(call=answer.call)
+            found = (self._read(answer, self._order),)
+        if any(snapshot.broker_order_id != broker_order_id for snapshot in found):
             raise OutcomeUnknown("The answer is about another order.", call=answer.call)
-        fills = tuple(self._fills(broker_order_id))
-        return Report(snapshots=(snapshot,), fills=fills, call=answer.call)
+        return self._whole(found, answer)
 
     def orders_since(self, since: datetime) -> Iterator[Report]:
-        for snapshots, answer in self._pages("/v1/orders", _orders, since=since):
+        for snapshots, answer in self._pages("/v1/orders", self._orders, since=since):
             yield Report(snapshots=snapshots, call=answer.call)
 
     def executions_since(self, since: datetime) -> Iterator[Report]:
-        for fills, answer in self._pages("/v1/executions", _executions, since=since):
+        for fills, answer in self._pages("/v1/executions", self._executions, since=since):
             yield Report(fills=fills, call=answer.call)
 
     def deliver_to(self, url: str, secret: str) -> None:
@@ -133,7 +120,7 @@ class PaperAdapter(BrokerAdapter):
 
     def quote(self, symbol: str) -> Quote | None:
         answer = self._get(f"/v1/quotes/{quoted(symbol, safe='')}")
-        return None if _is_absent(answer) else self._read(answer, translation.quote)
+        return None if self._is_absent(answer) else self._read(answer, translation.quote)
 
     def bars(self, symbol: str, *, seconds: int, count: int) -> tuple[Bar, ...]:
         answer = self._get(
@@ -147,10 +134,10 @@ class PaperAdapter(BrokerAdapter):
     ) -> str:
         return signatures.verify(secrets, headers, body, now=now)
 
-    @staticmethod
-    def read_webhook(body: bytes) -> Delivery:
+    @classmethod
+    def read_webhook(cls, body: bytes) -> Delivery:
         try:
-            return translation.delivery(parse_json(body))
+            return translation.delivery(parse_json(body), cls.dialect)
         except MISSHAPEN as error:
             raise Unreadable(repr(error)) from error
 
@@ -163,7 +150,7 @@ class PaperAdapter(BrokerAdapter):
         echoes: Ticket | None = None,
     ) -> Report:
         answer = http.call(method, self._base_url + path, headers=self._headers, body=body)
-        snapshot = self._read(answer, translation.snapshot)
+        snapshot = self._read(answer, self._order)
         if echoes is not None and (
             (snapshot.wire_id, snapshot.symbol, snapshot.side, snapshot.quantity)
             != (echoes.wire_id, echoes.symbol, echoes.side, echoes.quantity)
@@ -176,8 +163,8 @@ class PaperAdapter(BrokerAdapter):
 
     def _read(self, answer: Answer, translate: Callable[[Any], Told]) -> Told:
         """Return what an answer says, or raise what it proves."""
-        problem = _problem(answer)
-        verdict = classify(answer.status, problem, REFUSALS)
+        problem = self._problem(answer)
+        verdict = classify(answer.status, problem, self.dialect.refusals)
         if verdict is not Verdict.ANSWERED:
             raise_for(verdict, problem, call=answer.call)
         try:
@@ -185,9 +172,32 @@ class PaperAdapter(BrokerAdapter):
         except MISSHAPEN as error:
             raise OutcomeUnknown(f"Unreadable answer: {error!r}", call=answer.call) from error
 
-    def _fills(self, broker_order_id: str) -> Iterator[Fill]:
-        for fills, _ in self._pages(f"{_order(broker_order_id)}/executions", _executions):
-            yield from fills
+    def _find_among_open(self, wire_id: str) -> Report:
+        """Look for our order among all that are open. That it is not there proves nothing."""
+        for page, answer in self._pages("/v1/orders", self._orders, client_order_id=wire_id):
+            found = tuple(snapshot for snapshot in page if snapshot.wire_id == wire_id)
+            if found:
+                return Report(snapshots=found, fills=self._fills_of(found), call=answer.call)
+        raise OutcomeUnknown(
+            "It lists open orders whatever id it is asked for. Ours may have ended.",
+            call=answer.call,
+        )
+
+    def _whole(self, found: tuple[Snapshot, ...], answer: Answer) -> Report | Absent:
+        """Return orders with their fills; an empty list is the broker's own word."""
+        if not found:
+            return Absent(call=answer.call)
+        return Report(snapshots=found, fills=self._fills_of(found), call=answer.call)
+
+    def _fills_of(self, orders: tuple[Snapshot, ...]) -> tuple[Fill, ...]:
+        return tuple(
+            fill
+            for order in orders
+            for page, _ in self._pages(
+                f"{_order(order.broker_order_id)}/executions", self._executions
+            )
+            for fill in page
+        )
 
     def _pages(
         self,
@@ -195,9 +205,10 @@ class PaperAdapter(BrokerAdapter):
         translate: Callable[[Any], tuple[Told, ...]],
         *,
         since: datetime | None = None,
+        **asked: str,
     ) -> Iterator[tuple[tuple[Told, ...], Answer]]:
         """Yield every page of a list. Raises OutcomeUnknown for one that has no end."""
-        params = {"limit": PAGE}
+        params = {"limit": PAGE, **asked}
         if since is not None:
             params["since"] = since.astimezone(UTC).isoformat()
         for _ in range(MOST_PAGES):
@@ -211,33 +222,27 @@ class PaperAdapter(BrokerAdapter):
             params["cursor"] = str(cursor)
         raise OutcomeUnknown("The list has no end.", call=answer.call)
 
+    def _problem(self, answer: Answer) -> Problem | None:
+        try:
+            return self.dialect.read_problem(answer.json())
+        except ValueError:
+            return None
 
-def connect(credentials: Mapping[str, str], base_url: str) -> PaperAdapter:
-    """Return the adapter for an account's credentials: `key` and `secret`."""
-    return PaperAdapter(base_url=base_url, key=credentials["key"], secret=credentials["secret"])
+    def _is_absent(self, answer: Answer) -> bool:
+        return is_absence(answer.status, self._problem(answer), self.dialect.refusals)
+
+    def _order(self, told: Any) -> Snapshot:
+        return translation.snapshot(told, self.dialect)
+
+    def _orders(self, told: Any) -> tuple[Snapshot, ...]:
+        return _each(self._order, told["orders"])
+
+    def _executions(self, told: Any) -> tuple[Fill, ...]:
+        return _each(lambda one: translation.fill(one, self.dialect), told["executions"])
 
 
 def _order(broker_order_id: str) -> str:
     return f"/v1/orders/{quoted(broker_order_id, safe='')}"
-
-
-def _problem(answer: Answer) -> Problem | None:
-    try:
-        return translation.problem(answer.json())
-    except ValueError:
-        return None
-
-
-def _is_absent(answer: Answer) -> bool:
-    return is_absence(answer.status, _problem(answer), REFUSALS)
-
-
-def _orders(told: Any) -> tuple[Snapshot, ...]:
-    return _each(translation.snapshot, told["orders"])
-
-
-def _executions(told: Any) -> tuple[Fill, ...]:
-    return _each(translation.fill, told["executions"])
 
 
 def _each(translate: Callable[[Mapping[str, Any]], Told], told: Any) -> tuple[Told, ...]:

@@ -56,9 +56,17 @@ class Admin:
         self._base_url = base_url.rstrip("/")
         self._headers = {"X-Paper-Admin": token}
 
-    def open_account(self, *, key: str, secret: str, cash: Decimal, name: str) -> None:
-        """Open an account, or find it open with this secret."""
-        body = {"key": key, "secret": secret, "cash": cash, "name": name}
+    def open_account(
+        self, *, key: str, secret: str, cash: Decimal, name: str, personality: str = "paper"
+    ) -> None:
+        """Open an account, or find it open with this secret and whatever personality it has."""
+        body = {
+            "key": key,
+            "secret": secret,
+            "cash": cash,
+            "name": name,
+            "personality": personality,
+        }
         self._call("POST", "/admin/accounts", body=body)
 
     def dials(self, account: str) -> list[Dial]:

@@ -11,6 +11,7 @@ from brokers.paper.accounts import Account, Duplicates
 from brokers.paper.amounts import parse_amount
 from brokers.paper.house import Answer, Ask, digest, door
 from brokers.paper.ledger import Ledger, Line
+from brokers.paper.personalities import PAPER, PERSONALITIES, Personality
 from brokers.paper.refusals import Refusal
 
 PAGE, MOST_LINES = 1_000, 10_000
@@ -34,7 +35,9 @@ def routes() -> list[web.RouteDef]:
 def open_account(ask: Ask) -> Answer:
     """Open an account: 201, or 200 if it is there with this secret."""
     reading.check_fields(
-        ask.told, required=("key", "secret", "cash"), optional=("name", "shorting", "duplicates")
+        ask.told,
+        required=("key", "secret", "cash"),
+        optional=("name", "shorting", "duplicates", "personality"),
     )
     key = reading.read_text("key", ask.told["key"], longest=64)
     secret = reading.read_text("secret", ask.told["secret"], longest=200)
@@ -48,6 +51,7 @@ def open_account(ask: Ask) -> Answer:
         deposit=_amount(ask, "cash"),
         shorting=_flag(ask, "shorting", default=True),
         duplicates=_duplicates(ask, Duplicates.REJECT),
+        personality=_personality(ask, PAPER),
     )
     if existing is None:
         ask.house.exchange.keep_account(account, now=ask.now)
@@ -174,6 +178,7 @@ def _account_json(account: Account) -> dict[str, object]:
         "name": account.name,
         "shorting": account.shorting,
         "duplicates": account.duplicates.value,
+        "personality": account.personality.name,
     }
 
 
@@ -199,3 +204,13 @@ def _duplicates(ask: Ask, default: Duplicates) -> Duplicates:
         raise Refusal(
             "invalid_parameter", f"duplicates must be one of {known}.", field="duplicates"
         ) from error
+
+
+def _personality(ask: Ask, default: Personality) -> Personality:
+    name = ask.told.get("personality", default.name)
+    if not isinstance(name, str) or name not in PERSONALITIES:
+        known = ", ".join(PERSONALITIES)
+        raise Refusal(
+            "invalid_parameter", f"personality must be one of {known}.", field="personality"
+        )
+    return PERSONALITIES[name]

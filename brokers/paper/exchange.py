@@ -119,6 +119,8 @@ class Exchange:
     def cancel(self, account: Account, order_id: str, *, now: datetime) -> Order:
         """Mark an order to be cancelled at the next tick. Raises Refusal."""
         order = self.books.order(account, order_id)
+        if order.ended and account.personality.cancels_ended:
+            return order
         if order.standing is not Standing.CANCEL_PENDING:
             order = self._still_open(account, order_id)
             order.standing = Standing.CANCEL_PENDING
@@ -155,6 +157,8 @@ class Exchange:
     def _earlier(self, account: Account, terms: Terms) -> Order | None:
         """Return the order to answer a used client order id with, if it is not a new order."""
         earlier = self.books.orders_with(account, terms.client_order_id)
+        if account.personality.frees_ids:
+            earlier = [order for order in earlier if not order.ended]
         if not earlier or account.duplicates is Duplicates.ACCEPT_TWICE:
             return None
         if account.duplicates is Duplicates.RETURN_EXISTING:
@@ -212,6 +216,7 @@ class Exchange:
         execution = Execution(
             id=f"X-{self._birth}-{sequence:07d}",
             sequence=sequence,
+            number=len(self.books.executions_in(order)) + 1,
             order_id=order.id,
             client_order_id=terms.client_order_id,
             symbol=terms.symbol,
@@ -241,17 +246,18 @@ class Exchange:
             self.books.close_order(order)
         told = order.json()
         self.ledger.append("orders", told, at=now, account=order.account, name=order.id)
-        hook = self.books.accounts[order.account].webhook
+        account = self.books.accounts[order.account]
+        hook, words = account.webhook, account.personality
         if hook is None or hook.disabled:
             return
-        fill = {} if execution is None else {"execution": execution.json()}
+        fill = {} if execution is None else {"execution": words.execution(execution.json())}
         news = News(
             id=f"msg_{order.id[2:]}-{order.version}",
             account=order.account,
             body={
                 "type": "order.filled" if fill else "order.updated",
                 "timestamp": write_time(now),
-                "data": {"order": told, **fill},
+                "data": {"order": words.order(told), **fill},
             },
             since=now,
         )

@@ -22,6 +22,7 @@ from aiohttp import web
 from brokers.paper.accounts import Account
 from brokers.paper.exchange import Exchange, News
 from brokers.paper.faults import NOT_ACCEPTED, Faults, Point
+from brokers.paper.personalities import PAPER, Personality
 from brokers.paper.reading import read_object
 from brokers.paper.refusals import Refusal
 from brokers.paper.spoiling import SPOILS
@@ -63,6 +64,11 @@ class Ask:
             raise Refusal("unauthorized", "This is for accounts.")
         return self.account
 
+    @property
+    def words(self) -> Personality:
+        """How the account is spoken to."""
+        return self.client.personality
+
     def only(self, *names: str) -> None:
         """Raise Refusal for a query parameter of any other name."""
         for name in self.query:
@@ -70,6 +76,17 @@ class Ask:
                 raise Refusal("invalid_parameter", "There is no such parameter.", field=name[:64])
 
 
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What was decided of a request, and how it is to be told. Status 0: nothing was."""
+
+    status: int
+    told: Mapping[str, Any]
+    code: str = ""  # the exchange's own, for a refusal
+    order_id: str = ""
+
+
+UNDECIDED = Decision(0, {})
 Answer = tuple[int, Mapping[str, Any]]
 Asked = Callable[[Ask], Answer]
 HOUSE = web.AppKey("house", House)
@@ -95,9 +112,9 @@ def door(
         lost = fault == NOT_ACCEPTED
         # Nothing is awaited inside: one request at a time changes anything.
         try:
-            status, told = (0, {}) if lost else _decide(asked, house, account, request, body)
+            decision = UNDECIDED if lost else _decide(asked, house, account, request, body)
             if recorded:
-                _record(house, key, request, body, status=status, told=told, fault=fault)
+                _record(house, key, request, body, decision, fault=fault)
             news = house.exchange.commit() if request.method != "GET" else []
         except Exception:
             # What is in memory may no longer be what is in the ledger. The ledger is right.
@@ -105,7 +122,7 @@ def door(
             os._exit(70)
         if order:
             await _tell_first(house, key, news)
-        answer = web.json_response(told, status=status or 504)
+        answer = web.json_response(decision.told, status=decision.status or 504)
         if fault is None:
             return answer
         return await SPOILS[fault](request, answer, house.faults.setting(key, fault))
@@ -136,9 +153,9 @@ def digest(secret: str) -> str:
 
 def _decide(
     asked: Asked, house: House, account: Account | None, request: web.Request, body: bytes
-) -> Answer:
+) -> Decision:
     try:
-        return asked(
+        status, told = asked(
             Ask(
                 house,
                 account,
@@ -149,7 +166,9 @@ def _decide(
             )
         )
     except Refusal as refusal:
-        return refusal.status, refusal.json()
+        status, told = (PAPER if account is None else account.personality).declines(refusal)
+        return Decision(status, told, code=refusal.code)
+    return Decision(status, told, order_id=str(told.get("id", "")))
 
 
 async def _tell_first(house: House, key: str, news: list[News]) -> None:
@@ -183,20 +202,19 @@ def _record(
     key: str,
     request: web.Request,
     body: bytes,
+    decision: Decision,
     *,
-    status: int,
-    told: Mapping[str, Any],
     fault: str | None,
 ) -> None:
-    """Add a line for a request and what was decided: `status` 0 means that nothing was."""
+    """Add a line for a request and what was decided, whatever becomes of the answer."""
     line = {
         "method": request.method,
         "path": request.path,
         "query": request.query_string,
         "body": body[:KEPT].decode(errors="replace"),
-        "status": status,
-        "code": told.get("code", ""),
-        "order_id": told.get("id", ""),
+        "status": decision.status,
+        "code": decision.code,
+        "order_id": decision.order_id,
         "fault": fault or "",
     }
     house.exchange.ledger.append(

@@ -146,6 +146,7 @@ class Execution:
 
     id: str
     sequence: int
+    number: int  # of this order's executions, from 1
     order_id: str
     client_order_id: str
     symbol: str
@@ -159,6 +160,7 @@ class Execution:
         return {
             "id": self.id,
             "sequence": self.sequence,
+            "number": self.number,
             "order_id": self.order_id,
             "client_order_id": self.client_order_id,
             "symbol": self.symbol,
@@ -174,6 +176,7 @@ def execution_from(told: Mapping[str, Any]) -> Execution:
     return Execution(
         id=told["id"],
         sequence=told["sequence"],
+        number=told.get("number", 0),  # a ledger from before they were counted
         order_id=told["order_id"],
         client_order_id=told["client_order_id"],
         symbol=told["symbol"],

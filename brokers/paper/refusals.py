@@ -27,6 +27,8 @@ STATUSES: Mapping[str, int] = {
     "not_shortable": 422,
     "too_late": 422,
     "filled_further": 422,
+    "declined": 422,
+    "too_many": 429,
     "duplicate_client_order_id": 409,
     "account_exists": 409,
     "not_found": 404,

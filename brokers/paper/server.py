@@ -4,35 +4,19 @@ from __future__ import annotations
 
 import base64
 import binascii
-from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
-from datetime import datetime
-from typing import Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from brokers.paper import administering, reading
+from brokers.paper import administering, looking, reading
 from brokers.paper.accounts import Webhook, equity
 from brokers.paper.amounts import write_amount
 from brokers.paper.house import HOUSE, LARGEST_BODY, Answer, Ask, House, door, in_json
-from brokers.paper.orders import Execution, Order
 from brokers.paper.refusals import Refusal
 
-PAGE = 100  # orders or executions, unless the client asks for another number
 LONGEST_BAR = 86_400  # seconds
-MOST_BARS = 2_000
+BARS, MOST_BARS = 100, 2_000
 SECRET_BYTES = range(16, 65)  # what Standard Webhooks asks for, with some kindness below
-
-
-class Numbered(Protocol):
-    """Something in a list that only grows."""
-
-    @property
-    def sequence(self) -> int: ...
-
-
-Item = TypeVar("Item", bound=Numbered)
 
 
 def make_app(house: House) -> web.Application:
@@ -43,12 +27,12 @@ def make_app(house: House) -> web.Application:
         [
             web.get("/healthz", _health),
             web.post("/v1/orders", door(submit, order=True)),
-            web.get("/v1/orders", door(list_orders)),
-            web.get("/v1/orders/{id}", door(read_order)),
+            web.get("/v1/orders", door(looking.list_orders)),
+            web.get("/v1/orders/{id}", door(looking.read_order)),
             web.delete("/v1/orders/{id}", door(cancel)),
             web.post("/v1/orders/{id}/replace", door(replace, order=True)),
-            web.get("/v1/orders/{id}/executions", door(list_executions_in)),
-            web.get("/v1/executions", door(list_executions)),
+            web.get("/v1/orders/{id}/executions", door(looking.list_executions_in)),
+            web.get("/v1/executions", door(looking.list_executions)),
             web.get("/v1/positions", door(list_positions)),
             web.get("/v1/account", door(read_account)),
             web.get("/v1/webhook", door(read_webhook)),
@@ -67,7 +51,7 @@ def submit(ask: Ask) -> Answer:
     """Take a new order: 201, or 200 for one that was there."""
     terms = reading.read_terms(ask.told)
     order, is_new = ask.house.exchange.place(ask.client, terms, now=ask.now)
-    return 201 if is_new else 200, order.json()
+    return 201 if is_new else 200, ask.words.order(order.json())
 
 
 def replace(ask: Ask) -> Answer:
@@ -77,51 +61,13 @@ def replace(ask: Ask) -> Answer:
     terms = reading.read_replacement(ask.told, of=old.terms)
     filled = reading.read_filled(ask.told)
     order, is_new = exchange.replace(ask.client, old.id, terms, filled=filled, now=ask.now)
-    return 201 if is_new else 200, order.json()
+    return 201 if is_new else 200, ask.words.order(order.json())
 
 
 def cancel(ask: Ask) -> Answer:
     """Take a wish to cancel: 202, and the order as it is until the next tick."""
-    return 202, ask.house.exchange.cancel(ask.client, ask.path["id"], now=ask.now).json()
-
-
-def read_order(ask: Ask) -> Answer:
-    """Answer one order."""
-    return 200, ask.house.exchange.books.order(ask.client, ask.path["id"]).json()
-
-
-def list_orders(ask: Ask) -> Answer:
-    """Answer a page of orders, of any status, oldest first; or those with one client order id."""
-    ask.only("client_order_id", "since", "cursor", "limit")
-    books = ask.house.exchange.books
-    wanted = ask.query.get("client_order_id")
-    if wanted is not None:
-        orders = books.orders_with(ask.client, wanted)
-        return 200, {"orders": [order.json() for order in orders], "next_cursor": None}
-    every = books.orders_of(ask.client)
-    since = reading.read_since(ask.query.get("since"))
-    start = 0 if since is None else bisect_left(every, since, key=_created)
-    page, cursor = _page(ask, every, start)
-    return 200, {"orders": [order.json() for order in page], "next_cursor": cursor}
-
-
-def list_executions(ask: Ask) -> Answer:
-    """Answer a page of executions, oldest first."""
-    ask.only("since", "cursor", "limit")
-    every = ask.house.exchange.books.executions_of(ask.client)
-    since = reading.read_since(ask.query.get("since"))
-    start = 0 if since is None else bisect_left(every, since, key=_executed)
-    page, cursor = _page(ask, every, start)
-    return 200, {"executions": [item.json() for item in page], "next_cursor": cursor}
-
-
-def list_executions_in(ask: Ask) -> Answer:
-    """Answer a page of one order's executions, oldest first."""
-    ask.only("cursor", "limit")
-    books = ask.house.exchange.books
-    every = books.executions_in(books.order(ask.client, ask.path["id"]))
-    page, cursor = _page(ask, every, 0)
-    return 200, {"executions": [item.json() for item in page], "next_cursor": cursor}
+    order = ask.house.exchange.cancel(ask.client, ask.path["id"], now=ask.now)
+    return 202, ask.words.order(order.json())
 
 
 def list_positions(ask: Ask) -> Answer:
@@ -167,7 +113,7 @@ def list_bars(ask: Ask) -> Answer:
     seconds = reading.read_count("seconds", ask.query.get("seconds"), default=60, most=LONGEST_BAR)
     if seconds % 5:
         raise Refusal("invalid_parameter", "seconds must be a multiple of 5.", field="seconds")
-    count = reading.read_count("count", ask.query.get("count"), default=PAGE, most=MOST_BARS)
+    count = reading.read_count("count", ask.query.get("count"), default=BARS, most=MOST_BARS)
     bars = ask.house.exchange.market.bars(_symbol(ask), seconds=seconds, count=count)
     return 200, {"bars": bars}
 
@@ -208,31 +154,6 @@ def set_webhook(ask: Ask) -> Answer:
 async def _health(request: web.Request) -> web.Response:
     house = request.app[HOUSE]
     return web.json_response({"status": "ok", "ticking": house.ticking})
-
-
-def _page(ask: Ask, every: Sequence[Item], start: int) -> tuple[Sequence[Item], str | None]:
-    """Return the page after the cursor, and the cursor of the next; lists here only grow."""
-    limit = reading.read_count(
-        "limit", ask.query.get("limit"), default=PAGE, most=reading.LARGEST_PAGE
-    )
-    if "cursor" in ask.query:
-        after = reading.read_count("cursor", ask.query["cursor"], default=0, most=10**9)
-        start = max(start, bisect_right(every, after, key=_sequence))
-    page = every[start : start + limit]
-    is_last = start + limit >= len(every)
-    return page, None if is_last else str(page[-1].sequence)
-
-
-def _sequence(item: Numbered) -> int:
-    return item.sequence
-
-
-def _created(order: Order) -> datetime:
-    return order.created_at
-
-
-def _executed(execution: Execution) -> datetime:
-    return execution.at
 
 
 def _symbol(ask: Ask) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from brokers.classifying import Problem, Refusals
 from brokers.messages import (
     Balance,
     Bar,
@@ -19,57 +19,17 @@ from brokers.messages import (
     Snapshot,
     Ticket,
 )
+from brokers.paper.dialects import PAPER, Dialect
 from brokers.parsing import (
     parse_amount,
     parse_optional_amount,
     parse_text,
     parse_time,
     parse_whole,
-    storable,
 )
 from brokers.vocabulary import OrderType, Side, Status, TimeInForce
 
-STATUSES = {
-    "waiting": Status.NEW,  # a stop that has not been reached is live all the same
-    "working": Status.NEW,
-    "part_filled": Status.PARTIALLY_FILLED,
-    "cancel_pending": Status.PENDING_CANCEL,  # still live until "cancelled" comes
-    "filled": Status.FILLED,
-    "cancelled": Status.CANCELED,
-    "expired": Status.EXPIRED,
-    "replaced": Status.REPLACED,
-}
-
-# The exchange's list of final refusals: it says these having changed nothing.
-REFUSALS = Refusals(
-    definitive=frozenset(
-        {
-            "invalid_json",
-            "missing_field",
-            "unknown_field",
-            "invalid_client_order_id",
-            "invalid_symbol",
-            "invalid_side",
-            "invalid_type",
-            "invalid_time_in_force",
-            "invalid_quantity",
-            "invalid_limit_price",
-            "invalid_stop_price",
-            "invalid_parameter",
-            "unknown_symbol",
-            "not_tradable",
-            "market_closed",
-            "insufficient_buying_power",
-            "insufficient_position",
-            "not_shortable",
-            "too_late",
-            "filled_further",
-            "not_found",
-        }
-    ),
-    duplicate=frozenset({"duplicate_client_order_id"}),
-    absent=frozenset({"not_found"}),
-)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def order_json(ticket: Ticket) -> dict[str, Any]:
@@ -86,28 +46,22 @@ def order_json(ticket: Ticket) -> dict[str, Any]:
     }
 
 
-def problem(told: Any) -> Problem | None:
-    """Translate an error's body; None if it is not the exchange's own."""
-    match told:
-        case {"code": str(code), "message": str(message)}:
-            return Problem(storable(code[:64]), storable(message[:500]))
-        case _:
-            return None
-
-
-def snapshot(order: Mapping[str, Any]) -> Snapshot:
+def snapshot(order: Mapping[str, Any], dialect: Dialect = PAPER) -> Snapshot:
     """Translate an order."""
+    status = dialect.statuses.get(order["status"], Status.INDETERMINATE)
+    if status is Status.CANCELED and order["replaced_by"]:
+        status = Status.REPLACED  # some have no word for it, and name the new order all the same
     return Snapshot(
         broker_order_id=_name(order["id"]),
         wire_id=parse_text(order["client_order_id"]),
         symbol=_name(order["symbol"]),
         side=Side(order["side"]),
         quantity=parse_amount(order["quantity"]),
-        status=STATUSES.get(order["status"], Status.INDETERMINATE),
+        status=status,
         raw_status=parse_text(order["status"]),
         cumulative=parse_amount(order["filled_quantity"]),
         average_price=parse_optional_amount(order["average_price"]),
-        version=parse_whole(order["version"]),
+        version=parse_whole(order["version"]) if dialect.tells_version else _stamp(order, dialect),
         # A kind of order we do not know is no reason to lose sight of the order.
         order_type=OrderType(order["type"]) if order["type"] in set(OrderType) else None,
         time_in_force=TimeInForce(order["time_in_force"])
@@ -122,9 +76,9 @@ def snapshot(order: Mapping[str, Any]) -> Snapshot:
     )
 
 
-def fill(execution: Mapping[str, Any]) -> Fill:
-    """Translate an execution. The exchange never uses an id twice, on any day."""
-    at = parse_time(execution["at"])
+def fill(execution: Mapping[str, Any], dialect: Dialect = PAPER) -> Fill:
+    """Translate an execution. Its id may be another order's as well: only both name it."""
+    at = dialect.read_time(execution["at"])
     return Fill(
         broker_order_id=_name(execution["order_id"]),
         execution_id=_name(execution["id"]),
@@ -139,14 +93,15 @@ def fill(execution: Mapping[str, Any]) -> Fill:
     )
 
 
-def delivery(webhook: Mapping[str, Any]) -> Delivery:
+def delivery(webhook: Mapping[str, Any], dialect: Dialect = PAPER) -> Delivery:
     """Translate a webhook. Events other than an order's carry nothing for us."""
     event = _name(webhook["type"])
     if not event.startswith("order."):
         return Delivery(event=event)
     data = webhook["data"]
-    fills = (fill(data["execution"]),) if "execution" in data else ()
-    return Delivery(event=event, report=Report(snapshots=(snapshot(data["order"]),), fills=fills))
+    fills = (fill(data["execution"], dialect),) if "execution" in data else ()
+    order = snapshot(data["order"], dialect)
+    return Delivery(event=event, report=Report(snapshots=(order,), fills=fills))
 
 
 def holding(position: Mapping[str, Any]) -> Holding:
@@ -199,6 +154,11 @@ def bar(told: Mapping[str, Any]) -> Bar:
         low=parse_amount(told["low"]),
         close=parse_amount(told["close"]),
     )
+
+
+def _stamp(order: Mapping[str, Any], dialect: Dialect) -> int:
+    """Return when an order last changed, as a whole number of microseconds."""
+    return (dialect.read_time(order["updated_at"]) - EPOCH) // timedelta(microseconds=1)
 
 
 def _name(value: object) -> str:

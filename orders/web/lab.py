@@ -239,7 +239,7 @@ def _paper_accounts(request: Request) -> AccountQuerySet:
     if not settings.DESK_PAPER_URL:
         return accounts.none()
     return accounts.filter(
-        broker="paper", environment=Environment.PAPER, base_url=settings.DESK_PAPER_URL
+        broker__startswith="paper", environment=Environment.PAPER, base_url=settings.DESK_PAPER_URL
     )
 
 

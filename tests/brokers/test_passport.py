@@ -63,7 +63,7 @@ class TestEveryPassport:
     def test_allows_for_doubt_in_the_order_it_arises(self, name):
         doubt = registry.passport(name).doubt
 
-        assert doubt.first_grace < doubt.second_grace < doubt.escalate_after
+        assert doubt.first_grace < doubt.second_grace <= doubt.escalate_after
 
     def test_takes_only_what_it_takes_of_others_for_market_orders(self, name):
         passport = registry.passport(name)

@@ -12,8 +12,9 @@ import pytest
 from brokers import registry
 from brokers.errors import AuthRefused, DuplicateId, OutcomeUnknown, Refused, Unreadable
 from brokers.messages import Absent
-from brokers.paper import refusals, translation
+from brokers.paper import refusals
 from brokers.paper.adapter import PaperAdapter
+from brokers.paper.dialects import PAPER_REFUSALS
 from brokers.vocabulary import NEEDS_LIMIT, NEEDS_STOP, OrderType, Status, TimeInForce
 from tests.brokers.contract import TICKET, AdapterContract, Words
 from tests.brokers.wire import answer
@@ -267,7 +268,7 @@ class TestConversation:
 
 def test_every_code_of_the_exchange_is_accounted_for():
     """A code the adapter does not know would put an order in doubt for nothing."""
-    known = translation.REFUSALS.definitive | translation.REFUSALS.duplicate
+    known = PAPER_REFUSALS.definitive | PAPER_REFUSALS.duplicate
     to_nobody_placing_orders = {
         "account_exists",
         "invalid_webhook",
@@ -276,6 +277,7 @@ def test_every_code_of_the_exchange_is_accounted_for():
         "no_such_path",
         "method_not_allowed",
         "too_large",
+        "too_many",
     }
     assert set(refusals.STATUSES) == known | to_nobody_placing_orders
     assert known.isdisjoint(to_nobody_placing_orders)

@@ -1,0 +1,126 @@
+"""What clients may ask about orders and executions, and how far each broker's lookups go."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol, TypeVar
+
+from brokers.paper import reading
+from brokers.paper.house import Answer, Ask
+from brokers.paper.orders import Execution, Order
+from brokers.paper.refusals import Refusal
+
+PAGE = 100  # orders or executions, unless the client asks for another number
+MOST_IDS = 100  # in one question
+
+
+class Numbered(Protocol):
+    """Something in a list that only grows."""
+
+    @property
+    def sequence(self) -> int: ...
+
+
+Item = TypeVar("Item", bound=Numbered)
+
+
+def read_order(ask: Ask) -> Answer:
+    """Answer one order; where only open orders are known by their id, an ended one is not found."""
+    order = ask.house.exchange.books.order(ask.client, ask.path["id"])
+    if order.ended and ask.words.by_id_knows_open_only:
+        raise Refusal("not_found", f"Order {order.id} not found.", field="id")
+    return 200, ask.words.order(order.json())
+
+
+def list_orders(ask: Ask) -> Answer:
+    """Answer a page of orders, of any status, oldest first; or those with certain ids."""
+    ask.only("client_order_id", "order_ids", "since", "cursor", "limit")
+    books = ask.house.exchange.books
+    if "order_ids" in ask.query:
+        return _orders_json(ask, _with_any_of(ask, ask.query["order_ids"]), None)
+    if "client_order_id" in ask.query:
+        if ask.words.filters_by_client_id:
+            return _orders_json(ask, _with(ask, ask.query["client_order_id"]), None)
+        page, cursor = _page(ask, books.working(ask.client), 0)
+        return _orders_json(ask, page, cursor)
+    every = books.orders_of(ask.client)
+    since = reading.read_since(ask.query.get("since"))
+    start = 0 if since is None else bisect_left(every, since, key=_created)
+    page, cursor = _page(ask, every, start)
+    return _orders_json(ask, page, cursor)
+
+
+def list_executions(ask: Ask) -> Answer:
+    """Answer a page of executions, oldest first."""
+    ask.only("since", "cursor", "limit")
+    every = ask.house.exchange.books.executions_of(ask.client)
+    since = reading.read_since(ask.query.get("since"))
+    start = 0 if since is None else bisect_left(every, since, key=_executed)
+    return _executions_json(ask, *_page(ask, every, start))
+
+
+def list_executions_in(ask: Ask) -> Answer:
+    """Answer a page of one order's executions, oldest first."""
+    ask.only("cursor", "limit")
+    books = ask.house.exchange.books
+    every = books.executions_in(books.order(ask.client, ask.path["id"]))
+    return _executions_json(ask, *_page(ask, every, 0))
+
+
+def _with(ask: Ask, client_order_id: str) -> Sequence[Order]:
+    """Return the account's orders with a client order id, as far as this broker tells them."""
+    found = ask.house.exchange.books.orders_with(ask.client, client_order_id)
+    if not found and ask.words.declines_misses:
+        raise Refusal("not_found", f"There is no order with client order id {client_order_id}.")
+    return found[-1:] if ask.words.tells_newest_only else found
+
+
+def _with_any_of(ask: Ask, told: str) -> list[Order]:
+    """Return the account's orders with any of these ids, its own or ours, in any state."""
+    books, ids = ask.house.exchange.books, told.split(",")
+    if len(ids) > MOST_IDS:
+        raise Refusal("invalid_parameter", f"At most {MOST_IDS} ids.", field="order_ids")
+    found: dict[str, Order] = {}
+    for name in ids:
+        own = books.orders.get(name)
+        if own is not None and own.account == ask.client.key:
+            found[own.id] = own
+        found.update({order.id: order for order in books.orders_with(ask.client, name)})
+    return sorted(found.values(), key=_sequence)
+
+
+def _orders_json(ask: Ask, page: Sequence[Order], cursor: str | None) -> Answer:
+    orders = [ask.words.order(order.json()) for order in page]
+    return 200, {"orders": orders, "next_cursor": cursor}
+
+
+def _executions_json(ask: Ask, page: Sequence[Execution], cursor: str | None) -> Answer:
+    executions = [ask.words.execution(execution.json()) for execution in page]
+    return 200, {"executions": executions, "next_cursor": cursor}
+
+
+def _page(ask: Ask, every: Sequence[Item], start: int) -> tuple[Sequence[Item], str | None]:
+    """Return the page after the cursor, and the cursor of the next; lists here only grow."""
+    limit = reading.read_count(
+        "limit", ask.query.get("limit"), default=PAGE, most=reading.LARGEST_PAGE
+    )
+    if "cursor" in ask.query:
+        after = reading.read_count("cursor", ask.query["cursor"], default=0, most=10**9)
+        start = max(start, bisect_right(every, after, key=_sequence))
+    page = every[start : start + limit]
+    is_last = start + limit >= len(every)
+    return page, None if is_last else str(page[-1].sequence)
+
+
+def _sequence(item: Numbered) -> int:
+    return item.sequence
+
+
+def _created(order: Order) -> datetime:
+    return order.created_at
+
+
+def _executed(execution: Execution) -> datetime:
+    return execution.at

@@ -1,0 +1,145 @@
+"""Whom the exchange stands in for: one visible value for each broker.
+
+The paths and the fields stay the exchange's own. What differs is what hurts: for how long a client
+order id is taken, what a second one is answered, which lookups may be believed, and how
+coarse the stamps are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from brokers.paper import declining
+from brokers.paper.amounts import read_time, write_time
+from brokers.paper.orders import Standing
+from brokers.paper.refusals import Refusal
+
+Words = Mapping[Standing, str]
+Stamp = Callable[[datetime], str | int]
+
+PAPER_WORDS: Words = {standing: standing.value for standing in Standing}
+ALPACA_WORDS: Words = {
+    Standing.WAITING: "new",  # a stop is new until it is reached
+    Standing.WORKING: "new",
+    Standing.PART_FILLED: "partially_filled",
+    Standing.CANCEL_PENDING: "pending_cancel",
+    Standing.FILLED: "filled",
+    Standing.CANCELLED: "canceled",
+    Standing.EXPIRED: "expired",
+    Standing.REPLACED: "replaced",
+}
+TAPP_WORDS: Words = {**ALPACA_WORDS, Standing.REPLACED: "canceled"}  # and replaced_by says the rest
+CLEARSTREET_WORDS: Words = {standing: word.upper() for standing, word in ALPACA_WORDS.items()}
+GATEWAY_WORDS: Words = {
+    **CLEARSTREET_WORDS,
+    Standing.WAITING: "PENDING",
+    Standing.WORKING: "OPEN",
+    Standing.CANCELLED: "CANCELLED",
+    Standing.REPLACED: "CANCELLED",  # it has no word for it
+}
+BINANCE_WORDS: Words = {**CLEARSTREET_WORDS, Standing.REPLACED: "CANCELED"}
+
+
+def _in_seconds(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _in_nanoseconds(at: datetime) -> str:
+    return write_time(at)[:-1] + "000Z"
+
+
+def _as_milliseconds(at: datetime) -> int:
+    return round(at.timestamp() * 1000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Personality:
+    """How one broker differs from the next. The defaults are the exchange's own ways."""
+
+    name: str
+    words: Words
+    declines: Callable[[Refusal], declining.No] = declining.as_paper
+    stamp: Stamp = write_time
+    grain: timedelta = timedelta(microseconds=1)  # of its stamps
+    tells_version: bool = False
+    frees_ids: bool = False  # a client order id is free again once its order has ended
+    reuses_execution_ids: bool = False  # exec-001, exec-002, … for each order anew
+    by_id_knows_open_only: bool = False  # 404 for an order that has ended
+    filters_by_client_id: bool = True  # or else it answers with every open order
+    tells_newest_only: bool = False  # of several orders with one client order id
+    declines_misses: bool = False  # a lookup by an unknown client order id; or else an empty list
+    cancels_ended: bool = False  # a cancel that comes too late is answered with the order
+    retries: bool = False  # it sends an order on to its own broker again when no answer comes
+
+    def order(self, told: Mapping[str, Any]) -> dict[str, Any]:
+        """Return an order, as the ledger has it, in this broker's words."""
+        out = {
+            **told,
+            "status": self.words[Standing(told["status"])],
+            "created_at": self.stamp(read_time(told["created_at"])),
+            "updated_at": self.stamp(read_time(told["updated_at"])),
+        }
+        return out if self.tells_version else _without_version(out)
+
+    def execution(self, told: Mapping[str, Any]) -> dict[str, Any]:
+        """Return an execution, as the ledger has it, in this broker's words."""
+        out = {**told, "at": self.stamp(read_time(told["at"]))}
+        number = out.pop("number")
+        if self.reuses_execution_ids:
+            out["id"] = f"exec-{number:03d}"
+        return out
+
+
+PERSONALITIES: Mapping[str, Personality] = {
+    personality.name: personality
+    for personality in (
+        Personality(name="paper", words=PAPER_WORDS, tells_version=True),
+        Personality(
+            name="alpaca",
+            words=ALPACA_WORDS,
+            declines=declining.as_alpaca,
+            declines_misses=True,
+        ),
+        Personality(
+            name="tapp",
+            words=TAPP_WORDS,
+            declines=declining.as_tapp,
+            stamp=_in_seconds,
+            grain=timedelta(seconds=1),
+            reuses_execution_ids=True,
+        ),
+        Personality(
+            name="clearstreet",
+            words=CLEARSTREET_WORDS,
+            declines=declining.as_clearstreet,
+            stamp=_in_nanoseconds,
+            by_id_knows_open_only=True,
+            cancels_ended=True,
+        ),
+        Personality(
+            name="gateway",
+            words=GATEWAY_WORDS,
+            declines=declining.as_gateway,
+            filters_by_client_id=False,
+            retries=True,
+        ),
+        Personality(
+            name="binance",
+            words=BINANCE_WORDS,
+            declines=declining.as_binance,
+            stamp=_as_milliseconds,
+            grain=timedelta(milliseconds=1),
+            frees_ids=True,
+            tells_newest_only=True,
+            declines_misses=True,
+        ),
+    )
+}
+PAPER = PERSONALITIES["paper"]
+
+
+def _without_version(told: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in told.items() if name not in ("version", "sequence")}
