@@ -1,7 +1,7 @@
 """The sweep: finds what any lost doorbell, dead sender or silent broker left undone.
 
-Everything due stands in `look_at` and `cancel_at`. Handing an order out moves
-its due time a few seconds on, so that it comes round again if it gets lost.
+Everything due stands in an order's `look_at` and `cancel_at`, and in an account's `sweep_at`.
+Handing one out moves its due time on, so that it comes round again if it gets lost.
 """
 
 from __future__ import annotations
@@ -54,6 +54,29 @@ def due(*, now: datetime) -> list[Due]:
         found = [Due(*row) for row in cursor.fetchall()]
     Heartbeat.objects.update_or_create(name="sweep", defaults={"at": now})
     return found
+
+
+def accounts_due(*, now: datetime) -> list[UUID]:
+    """Return the open accounts whose lists are to be read, each to one caller.
+
+    Handing one out puts it off by a round, so that it comes again if it gets lost.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            WITH due AS (
+                SELECT feed.account_id FROM orders_feed AS feed
+                JOIN orders_account AS account ON account.id = feed.account_id
+                WHERE account.is_open AND coalesce(feed.sweep_at <= %(now)s, true)
+                FOR NO KEY UPDATE OF feed SKIP LOCKED
+            )
+            UPDATE orders_feed AS feed SET sweep_at = %(later)s
+            FROM due WHERE feed.account_id = due.account_id
+            RETURNING feed.account_id
+            """,
+            {"now": now, "later": now + timing.ACCOUNT_SWEEP},
+        )
+        return [account_id for (account_id,) in cursor.fetchall()]
 
 
 def look(order_id: UUID, *, now: datetime) -> None:

@@ -14,7 +14,7 @@ import structlog
 from celery import Task, shared_task
 from django.db import connections
 
-from orders import attending, sending, timing
+from orders import attending, sending, sweeping, timing
 from orders.ringing import ring
 
 log = structlog.get_logger(__name__)
@@ -40,8 +40,13 @@ def look(order_id: str) -> None:
 
 
 @shared_task
+def sweep_account(account_id: str) -> None:
+    sweeping.sweep(UUID(account_id), now=timing.database_now())
+
+
+@shared_task
 def sweep(*, directly: bool = False) -> None:
-    """Attend to every order that is due. Beat calls this every second.
+    """Attend to every order and every account that is due. Beat calls this every second.
 
     `directly` does the work in this process: when there is no queue to hand it
     to, or nobody who empties it.
@@ -51,27 +56,36 @@ def sweep(*, directly: bool = False) -> None:
             _hand_out(send_cancel, order.order_id, directly=directly)
         if order.look:
             _hand_out(look, order.order_id, directly=directly)
+    for account_id in attending.accounts_due(now=timing.database_now()):
+        _hand_out(sweep_account, account_id, directly=directly)
 
 
-def _hand_out(task: Task[[str], None], order_id: UUID, *, directly: bool) -> None:
-    if directly or not ring(task, str(order_id)):
-        errand = task.name, str(order_id)
+def _hand_out(task: Task[[str], None], about: UUID, *, directly: bool) -> None:
+    if directly or not ring(task, str(about)):
+        errand = task.name, str(about)
         if errand not in _in_hand:
             _in_hand.add(errand)
-            _own_hands().submit(_do, task, str(order_id))
+            hands = _list_readers() if task is sweep_account else _own_hands()
+            hands.submit(_do, task, str(about))
 
 
-def _do(task: Task[[str], None], order_id: str) -> None:
+def _do(task: Task[[str], None], about: str) -> None:
     try:
-        task(order_id)
+        task(about)
     except Exception:
-        log.exception("attending_failed", order=order_id)
+        log.exception("attending_failed", task=task.name, about=about)
     finally:
         connections.close_all()
-        _in_hand.discard((task.name, order_id))
+        _in_hand.discard((task.name, about))
 
 
 @cache
 def _own_hands() -> ThreadPoolExecutor:
     # A hanging broker holds a thread for 25 seconds; the other orders should not wait for it.
     return ThreadPoolExecutor(max_workers=8, thread_name_prefix="attending")
+
+
+@cache
+def _list_readers() -> ThreadPoolExecutor:
+    # Reading whole lists takes its time, and no order or cancel should wait behind it.
+    return ThreadPoolExecutor(max_workers=8, thread_name_prefix="sweeping")

@@ -14,6 +14,7 @@ HANDED_OUT = timedelta(seconds=5)  # a look handed to a worker and lost is due a
 DOORBELL = timedelta(seconds=1)  # a rung doorbell's chance, before the sweep takes over
 WORKING_POLL = timedelta(seconds=15)  # push is a courtesy; this is the guarantee
 PENDING_POLL = timedelta(seconds=3)  # while a cancel, a replace or a missing fill is open
+ACCOUNT_SWEEP = timedelta(seconds=60)  # an account's whole lists, whatever the webhooks do
 CANCEL_AGAIN = timedelta(seconds=30)  # a cancel taken and not carried out is asked for again
 
 # When to look for an order in doubt, counted from when doubt began.

@@ -6,6 +6,7 @@ stored, the projection follows, the audit grows by a row, and open pages are
 told to look again.
 """
 
+from orders.recording.adopting import Unadoptable, adopt, leave, settle_left
 from orders.recording.answering import settle
 from orders.recording.changing import projection
 from orders.recording.claiming import Claim, claim_cancel, claim_submission
@@ -19,11 +20,15 @@ from orders.recording.concluding import (
     note_look,
 )
 from orders.recording.heeding import Heeded, LearnedMeanwhile, heed, heed_within
+from orders.recording.parking import orphans
+from orders.recording.sifting import sift
 
 __all__ = [
     "Claim",
     "Heeded",
     "LearnedMeanwhile",
+    "Unadoptable",
+    "adopt",
     "ask_cancel",
     "claim_cancel",
     "claim_submission",
@@ -34,7 +39,11 @@ __all__ = [
     "heed",
     "heed_within",
     "lapse",
+    "leave",
     "note_look",
+    "orphans",
     "projection",
     "settle",
+    "settle_left",
+    "sift",
 ]

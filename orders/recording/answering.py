@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
-from uuid import UUID
 
 from django.db import transaction
 
 from brokers import registry
 from brokers.errors import AuthRefused, BrokerError, DuplicateId, NotSent, Refused
 from brokers.messages import Call, Report
-from orders import announcing, auditing, timing
+from orders import halting, timing
 from orders.actors import component
-from orders.models import Account, Attempt, Order
+from orders.models import Attempt, Order
 from orders.models.facts import Heard
 from orders.recording import heeding
 from orders.recording.changing import change, lock_all, projection
@@ -41,7 +40,8 @@ def settle(claim: Claim, outcome: Report | BrokerError, *, now: datetime) -> Ord
         except heeding.LearnedMeanwhile:
             continue
         if isinstance(outcome, AuthRefused):
-            _halt_for_auth(order.account_id, str(outcome), now=now)
+            why = f"The broker refused our credentials: {outcome}"
+            halting.halt(order.account_id, reason=why, actor=SENDER, now=now)
         return order
 
 
@@ -164,17 +164,3 @@ def _settle_cancel(order: Order, attempt: Attempt, *, now: datetime) -> None:
         reason=attempt.note,
         evidence=[f"attempt:{attempt.id}"],
     )
-
-
-def _halt_for_auth(account_id: UUID, why: str, *, now: datetime) -> None:
-    """Stop sending for an account whose credentials the broker refuses."""
-    reason = f"The broker refused our credentials: {why}"
-    with transaction.atomic():
-        halted = Account.objects.filter(id=account_id, halted_at__isnull=True).update(
-            halted_at=now, halt_reason=reason
-        )
-        if halted:
-            sequence = auditing.write(
-                account_id, action="account.halted", actor=SENDER, now=now, reason=reason
-            )
-            announcing.announce(account_id, None, sequence=sequence)

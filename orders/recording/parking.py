@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection
+from django.db.models import Min
 
 from brokers.messages import Fill, Snapshot
 from brokers.vocabulary import ExecutionKind, OrderType, Side, Status, TimeInForce
@@ -60,8 +61,8 @@ def park(
                 account_id=account_id,
                 broker_order_id=fact.broker_order_id,
                 kind=type(fact).__name__.lower(),
-                said=(said := _write(fact)),
-                digest=hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest(),
+                said=_write(fact),
+                digest=digest(fact),
                 heard=heard,
                 heard_at=now,
                 evidence=evidence,
@@ -72,17 +73,33 @@ def park(
     )
 
 
-def take(order: Order, broker_order_id: str) -> list[ParkedFact]:
-    """Return the facts waiting for a broker id, and mark them as taken by its order."""
-    waiting = list(
+def digest(fact: Snapshot | Fill) -> str:
+    """Return what makes a parked fact one fact: every word of it."""
+    return hashlib.sha256(json.dumps(_write(fact), sort_keys=True).encode()).hexdigest()
+
+
+def waiting(account_id: UUID, broker_order_id: str) -> list[ParkedFact]:
+    """Return the facts that wait for a broker id, oldest first."""
+    return list(
         ParkedFact.objects.filter(
-            account_id=order.account_id,
-            broker_order_id=broker_order_id,
-            taken_by__isnull=True,
+            account_id=account_id, broker_order_id=broker_order_id, taken_by__isnull=True
         ).order_by("id")
     )
-    ParkedFact.objects.filter(id__in=[fact.id for fact in waiting]).update(taken_by=order)
-    return waiting
+
+
+def orphans(account_id: UUID) -> dict[str, datetime]:
+    """Return the broker ids that no order of an account has, and since when facts wait for them."""
+    parked = ParkedFact.objects.filter(account_id=account_id, taken_by__isnull=True)
+    return dict(
+        parked.values_list("broker_order_id").annotate(since=Min("heard_at")).order_by("since")
+    )
+
+
+def take(order: Order, broker_order_id: str) -> list[ParkedFact]:
+    """Return the facts waiting for a broker id, and mark them as taken by its order."""
+    facts = waiting(order.account_id, broker_order_id)
+    ParkedFact.objects.filter(id__in=[fact.id for fact in facts]).update(taken_by=order)
+    return facts
 
 
 def read(parked: ParkedFact) -> Snapshot | Fill:

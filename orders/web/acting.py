@@ -12,7 +12,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from orders import canceling, replacing, tasks, timing
 from orders.errors import DeskError
-from orders.ids import uuid7
+from orders.ids import intent_id
 from orders.models import Order
 from orders.models.order import OrderSource
 from orders.ringing import ring
@@ -70,7 +70,7 @@ def replace(request: Request, order_id: UUID) -> HttpResponse:
     context = {
         "order": order,
         "form": form,
-        "intent": form.cleaned_data["intent"] or uuid7(),
+        "intent": form.cleaned_data["intent"] or intent_id(),
         "wanted": form.cleaned_data,
         "to_work": form.cleaned_data["quantity"] - order.filled_quantity,
     }

@@ -21,7 +21,7 @@ from brokers.vocabulary import Side
 from orders import asking, connecting, placing, positioning, timing
 from orders.asking import NoAnswer
 from orders.errors import DeskError
-from orders.ids import uuid7
+from orders.ids import intent_id
 from orders.models import Account, Order
 from orders.models.order import OrderSource
 from orders.money import ZERO, worth
@@ -69,7 +69,7 @@ def preview(request: Request) -> HttpResponse:
     form = TicketForm(request.POST, user=request.user)
     if not form.is_valid():
         return _again(request, form)
-    shown = _preview(form, form.cleaned_data["intent"] or uuid7())
+    shown = _preview(form, form.cleaned_data["intent"] or intent_id())
     return _render(request, "preview", {"preview": shown, "form": form})
 
 
