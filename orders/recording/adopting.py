@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -24,6 +25,7 @@ from orders.models import Account, Incident, Order, ParkedFact, Severity
 from orders.models.order import OrderSource
 from orders.money import plain
 from orders.recording import parking
+from orders.recording.changing import projection
 from orders.recording.disputing import Hearing
 from orders.recording.merging import merge
 from orders.states import Submission
@@ -65,7 +67,7 @@ def adopt(account_id: UUID, broker_order_id: str, *, now: datetime) -> Order | N
         actor=SWEEP,
         now=now,
         order_id=order.id,
-        after=_terms(order),
+        after=_terms(order) | projection(order),
         evidence=sorted({fact.evidence for fact in parking.take(order, broker_order_id)}),
     )
     hearings = [
@@ -185,10 +187,9 @@ def _free_name(account: Account, told: Snapshot) -> str:
     return free
 
 
-def _terms(order: Order) -> dict[str, str | None]:
+def _terms(order: Order) -> dict[str, Any]:
     return {
         "client_order_id": order.client_order_id,
-        "broker_order_id": order.broker_order_id,
         "symbol": order.symbol,
         "side": str(order.side),
         "quantity": plain(order.quantity),

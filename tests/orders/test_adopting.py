@@ -11,7 +11,7 @@ import pytest
 from brokers.errors import OutcomeUnknown
 from brokers.messages import Fill, Report, Snapshot
 from brokers.vocabulary import OrderType, Side, Status
-from orders import auditing, canceling, positioning, recording, sending, timing
+from orders import canceling, positioning, rebuilding, recording, sending, timing
 from orders.ids import intent_id, is_of_this_desk, uuid7
 from orders.models import Account, Incident, Order, ParkedFact
 from orders.models.facts import Heard
@@ -66,7 +66,7 @@ class TestAdopting:
             "order.adopted",
             "order.facts",
         ]
-        assert auditing.first_broken(str(account.id)) is None
+        assert not list(rebuilding.differences())
 
     def test_is_done_once(self) -> None:
         account, ticket = AccountFactory(), a_ticket()
