@@ -301,10 +301,10 @@ def _write(original: Callable[..., Any], adapter: Any, claim: Any) -> Any:
                 fire("after_response")
 
 
-def _stream_write(original: Callable[..., Any], stream: Any, buffer: bytes, *rest: Any) -> None:
+def _stream_write(original: Callable[..., Any], stream: Any, buffer: bytes, timeout: Any = None) -> None:
     request = _request.get()
     if request is None or request.cancels or not buffer:
-        original(stream, buffer, *rest)
+        original(stream, buffer, timeout)
         return
     if request.sent == 0:
         length = re.search(rb"(?i)\r\ncontent-length: *(\d+)", buffer)
@@ -314,19 +314,19 @@ def _stream_write(original: Callable[..., Any], stream: Any, buffer: bytes, *res
         what = take("mid_write")
         if what is not None:
             before = buffer[: request.half - request.sent]
-            original(stream, before, *rest)
+            original(stream, before, timeout)
             carry_out(what)
             request.sent, buffer = request.sent + len(before), buffer[len(before) :]
-    original(stream, buffer, *rest)
+    original(stream, buffer, timeout)
     request.sent += len(buffer)
 
 
-def _stream_read(original: Callable[..., Any], stream: Any, *rest: Any) -> bytes:
+def _stream_read(original: Callable[..., Any], stream: Any, *args: Any, **kwargs: Any) -> bytes:
     request = _request.get()
     if request is None or request.answered:
-        return bytes(original(stream, *rest))
+        return bytes(original(stream, *args, **kwargs))
     fire("after_cancel_write" if request.cancels else "after_write")
-    answer = bytes(original(stream, *rest))
+    answer = bytes(original(stream, *args, **kwargs))
     request.answered = bool(answer)
     return answer
 

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import uvloop
 
@@ -154,11 +154,11 @@ class End(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
         self.waiting: deque[tuple[float, bytes | None]] = deque()  # for this socket; None is EOF
         self.counted = 0
+        self.ended = False  # nothing more will be sent here
         self._planned = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's is one, and no subclass
         if self.way == UP:
             self.connection.begin()
 
@@ -196,19 +196,34 @@ class End(asyncio.Protocol):
             return
         now = _clock()
         held = now < self.connection.link.silent_until and not at_once
-        while self.waiting and not held and (self.waiting[0][0] <= now or at_once):
+        while (
+            self.transport is not None
+            and self.waiting
+            and not held
+            and (self.waiting[0][0] <= now or at_once)
+        ):
             _, data = self.waiting.popleft()
             if data is not None:
                 self.transport.write(data)
-            elif self.other.transport is None:
-                self.transport.close()
-            elif self.transport.can_write_eof():
-                with suppress(OSError):
-                    self.transport.write_eof()
+            else:
+                self._finish()
         if self.waiting and not self._planned:
             self._planned = True
             due = max(self.waiting[0][0], self.connection.link.silent_until)
             asyncio.get_running_loop().call_later(max(due - now, 0.001), self._come_again)
+
+    def _finish(self) -> None:
+        """Pass an end on; once it has come from both sides, close both."""
+        assert self.transport is not None
+        self.ended = True
+        if self.other.transport is None:
+            self.transport.close()
+        elif self.other.ended:
+            self.transport.close()
+            self.other.transport.close()
+        elif self.transport.can_write_eof():
+            with suppress(OSError):
+                self.transport.write_eof()
 
     def abort(self) -> None:
         """Reset this socket, as far as it is there."""
