@@ -55,3 +55,64 @@ class NotClosable(DeskError):
 
     code = "not_closable"
     status = 409
+
+
+class NotThere(DeskError):
+    """Nothing by this name, or not for whoever asks: the two are not told apart."""
+
+    code = "not_found"
+    status = 404
+
+
+class MayNotTrade(DeskError):
+    """Whoever asks may look at the account, and not trade in it."""
+
+    code = "may_not_trade"
+    status = 403
+
+
+class NotInDoubt(DeskError):
+    """There is nothing to rule on: it is known what became of the order."""
+
+    code = "not_in_doubt"
+    status = 409
+
+
+class BadRuling(DeskError):
+    """A ruling without its grounds."""
+
+    code = "invalid_ruling"
+
+
+class NotThatOrder(DeskError):
+    """What the broker has by this id is not the order in doubt."""
+
+    code = "not_that_order"
+
+
+class BrokerSilent(DeskError):
+    """The broker can't be asked now."""
+
+    code = "broker_silent"
+    status = 503
+
+
+class RulingOpen(DeskError):
+    """Another ruling on the order waits for a second person."""
+
+    code = "ruling_open"
+    status = 409
+
+
+class RulingEnded(DeskError):
+    """The ruling was carried out or dropped."""
+
+    code = "ruling_ended"
+    status = 409
+
+
+class SecondPersonNeeded(DeskError):
+    """Whoever proposed a ruling may not confirm it."""
+
+    code = "second_person_needed"
+    status = 403

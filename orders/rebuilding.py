@@ -34,7 +34,7 @@ LATEST: dict[Submission, frozenset[AttemptState | None]] = {
     Submission.REFUSED: frozenset({AttemptState.REFUSED}),
     # Taken, and answered with the broker id of another order of ours: in doubt all the same.
     Submission.UNKNOWN: frozenset({AttemptState.UNKNOWN, AttemptState.ACCEPTED}),
-    Submission.ABSENT: frozenset({AttemptState.ABSENT}),
+    Submission.ABSENT: frozenset({AttemptState.ABSENT, AttemptState.ACCEPTED}),  # by a person
 }
 
 

@@ -203,7 +203,7 @@ def _absence(order: Order, adapter: BrokerAdapter) -> list[int] | None:
     """
     doubt, began = adapter.passport.doubt, order.submission_at
     asked = order.inquiries.filter(asked_at__gte=began)
-    if asked.filter(result=Result.FOUND).exists() or order.submission_code == "conflict":
+    if asked.filter(result=Result.FOUND).exists() or order.conflict_at is not None:
         return None
     proof: list[int] = []
     for path in sorted(doubt.absence_by):

@@ -61,9 +61,11 @@ class OrderShown(Shown):
     average_price = Amount(allow_null=True)
     claimed_quantity = Amount(help_text="Filled, as the broker's latest word has it.")
     flags = serializers.ListField(
+        source="warnings",
         child=serializers.CharField(),
         help_text="What must not be shown without saying so: fills_missing, overfill,"
-        " terminal_conflict, fill_on_rejected, has_bust.",
+        " terminal_conflict, fill_on_rejected, has_bust, and second_order: the broker has shown"
+        " another order under our id.",
     )
 
     pending_cancel = serializers.SerializerMethodField()

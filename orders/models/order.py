@@ -24,7 +24,7 @@ from orders.models.account import Account
 from orders.models.api_key import ApiKey
 from orders.models.frozen import frozen, keep_all, steps
 from orders.money import EXACT, ZERO
-from orders.states import IN_FLIGHT, NEVER_LEFT, NEXT, OPEN_MUTATION, UNSENT, Submission
+from orders.states import IN_FLIGHT, NEVER_LEFT, NEXT, UNSENT, Submission
 
 
 def words(enum: type) -> list[tuple[str, str]]:
@@ -114,6 +114,8 @@ class Order(models.Model):
     submission_at = models.DateTimeField()
     submission_reason = models.TextField(blank=True)  # why refused, blocked, in doubt
     submission_code = models.CharField(max_length=64, blank=True)
+    # The broker last showed another order under our id. It stays, whatever becomes of this one.
+    conflict_at = models.DateTimeField(null=True, blank=True)
     broker_order_id = models.CharField(max_length=128, null=True, blank=True)  # noqa: DJ001 — unknown is not ""
     status = models.CharField(max_length=20, choices=words(Status), null=True, blank=True)  # noqa: DJ001
     raw_status = models.CharField(max_length=500, blank=True)
@@ -160,9 +162,11 @@ class Order(models.Model):
                 condition=Q(broker_order_id__isnull=False),
                 name="order_broker_id_unique",
             ),
+            # One that has happened does not count here: a replace taken for refused may turn up
+            # while its successor is under way, and what the broker says must not be refused.
             models.UniqueConstraint(
                 fields=["replaces"],
-                condition=Q(submission__in=sorted(OPEN_MUTATION)),
+                condition=Q(submission__in=sorted(UNSENT | IN_FLIGHT)),
                 name="order_one_open_replace",
             ),
             models.CheckConstraint(
@@ -309,6 +313,12 @@ class Order(models.Model):
         return self.submission in NEVER_LEFT | {Submission.REFUSED, Submission.ABSENT} or (
             self.status in TERMINAL
         )
+
+    @property
+    def warnings(self) -> list[str]:
+        """What must not be shown without saying so: the flags that its facts raise, and one more
+        for an order of the broker's that is not this one and has its id."""
+        return [*self.flags, *(["second_order"] if self.conflict_at else [])]
 
     @property
     def is_in_doubt(self) -> bool:

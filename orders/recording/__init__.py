@@ -12,6 +12,7 @@ from orders.recording.changing import projection
 from orders.recording.claiming import Claim, claim_cancel, claim_submission
 from orders.recording.concluding import (
     ask_cancel,
+    check_now,
     conclude_absent,
     deny,
     escalate,
@@ -21,6 +22,9 @@ from orders.recording.concluding import (
 )
 from orders.recording.heeding import Heeded, LearnedMeanwhile, heed, heed_within
 from orders.recording.parking import orphans
+from orders.recording.ruling import Word, rule
+from orders.recording.ruling import confirm as confirm_ruling
+from orders.recording.ruling import drop as drop_ruling
 from orders.recording.sifting import sift
 
 __all__ = [
@@ -28,12 +32,16 @@ __all__ = [
     "Heeded",
     "LearnedMeanwhile",
     "Unadoptable",
+    "Word",
     "adopt",
     "ask_cancel",
+    "check_now",
     "claim_cancel",
     "claim_submission",
     "conclude_absent",
+    "confirm_ruling",
     "deny",
+    "drop_ruling",
     "escalate",
     "expire",
     "heed",
@@ -43,6 +51,7 @@ __all__ = [
     "note_look",
     "orphans",
     "projection",
+    "rule",
     "settle",
     "settle_left",
     "sift",

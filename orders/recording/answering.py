@@ -7,16 +7,17 @@ from datetime import datetime
 from django.db import transaction
 
 from brokers import registry
-from brokers.errors import AuthRefused, BrokerError, DuplicateId, NotSent, Refused
+from brokers.errors import AuthRefused, BrokerError, Conflict, DuplicateId, NotSent, Refused
 from brokers.messages import Call, Report
-from orders import halting, timing
+from orders import alarming, halting, timing
 from orders.actors import component
-from orders.models import Attempt, Order
+from orders.models import Account, Attempt, Incident, Order, Severity
 from orders.models.facts import Heard
 from orders.recording import heeding
 from orders.recording.changing import change, lock_all, projection
 from orders.recording.claiming import Claim
 from orders.recording.concluding import withdraw
+from orders.recording.noticing import CONFLICT, DUPLICATE
 from orders.states import IN_FLIGHT, AttemptKind, AttemptState, Submission
 
 SENDER = component("sender")
@@ -40,8 +41,7 @@ def settle(claim: Claim, outcome: Report | BrokerError, *, now: datetime) -> Ord
         except heeding.LearnedMeanwhile:
             continue
         if isinstance(outcome, AuthRefused):
-            why = f"The broker refused our credentials: {outcome}"
-            halting.halt(order.account_id, reason=why, actor=SENDER, now=now)
+            _halt_for_auth(order.account, str(outcome), now=now)
         return order
 
 
@@ -119,9 +119,7 @@ def _settle_submission(
             action = "order.refused"
         case _:
             order.submission = Submission.UNKNOWN
-            immediately = isinstance(outcome, DuplicateId)
-            order.look_at = now if immediately else now + timing.LADDER[0]
-            order.looks = 0
+            _doubt(order, outcome, now=now)
             action = "order.in_doubt"
     order.submission_reason = str(outcome)
     change(
@@ -135,6 +133,15 @@ def _settle_submission(
     )
     if order.submission == Submission.READY and order.cancel_requested_at is not None:
         withdraw(order, actor=SENDER, now=now)  # asked for while it was being sent
+
+
+def _doubt(order: Order, outcome: BrokerError, *, now: datetime) -> None:
+    order.look_at, order.looks = now + timing.LADDER[0], 0
+    if isinstance(outcome, DuplicateId):
+        # It has an order by this id, so it must find one: nobody concludes otherwise by himself.
+        order.look_at, order.submission_code = now, DUPLICATE
+    elif isinstance(outcome, Conflict):
+        order.conflict_at, order.submission_code = now, CONFLICT
 
 
 def _settle_cancel(order: Order, attempt: Attempt, *, now: datetime) -> None:
@@ -163,4 +170,18 @@ def _settle_cancel(order: Order, attempt: Attempt, *, now: datetime) -> None:
         now=now,
         reason=attempt.note,
         evidence=[f"attempt:{attempt.id}"],
+    )
+
+
+@transaction.atomic
+def _halt_for_auth(account: Account, why: str, *, now: datetime) -> None:
+    """Stop sending for an account whose credentials the broker refuses, and call for a person."""
+    reason = f"The broker refused our credentials: {why}"
+    halting.halt(account.id, reason=reason, actor=SENDER, now=now)
+    alarming.alarm(
+        Incident.Kind.AUTH_REFUSED,
+        account=account,
+        says=f"{account} is halted. {reason}",
+        severity=Severity.CRITICAL,
+        now=now,
     )

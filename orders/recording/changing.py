@@ -11,12 +11,14 @@ from orders import announcing, auditing
 from orders.actors import Actor
 from orders.models import Order
 from orders.money import plain
+from orders.recording.noticing import notice
 from orders.states import Submission
 
 PROJECTION = (
     "submission",
     "submission_reason",
     "submission_code",
+    "conflict_at",
     "broker_order_id",
     "status",
     "raw_status",
@@ -63,7 +65,11 @@ def change(
     reason: str = "",
     evidence: Iterable[str] = (),
 ) -> None:
-    """Save a locked order with its audit row, and nudge. `before` is its earlier `projection`."""
+    """Save a locked order with its audit row, nudge, and raise what a person must know of.
+
+    `before` is its earlier `projection`.
+    """
+    evidence = list(evidence)
     after = projection(order)
     changed = [name for name in PROJECTION if before[name] != after[name]]
     order.version += 1
@@ -85,6 +91,7 @@ def change(
         evidence=evidence,
     )
     announcing.announce(order.account_id, order.id, sequence=sequence)
+    notice(order, before, after, reason=reason, evidence=evidence, now=now)
 
 
 def reschedule(order: Order) -> None:

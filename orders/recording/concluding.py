@@ -13,8 +13,8 @@ from orders.actors import Actor, component
 from orders.errors import NotCancelable
 from orders.models import Inquiry, Order
 from orders.recording.changing import change, lock, projection, reschedule
-from orders.recording.merging import DENIED
-from orders.states import UNSENT, AttemptKind, AttemptState, Submission
+from orders.recording.noticing import DENIED
+from orders.states import NEVER_LEFT, UNSENT, AttemptKind, AttemptState, Submission
 
 SWEEP = component("sweep")
 
@@ -105,23 +105,25 @@ def conclude_absent(order_id: UUID, *, why: str, inquiries: Iterable[int], now: 
     order = lock(order_id)
     if order.submission != Submission.UNKNOWN:
         return False
+    evidence = [f"inquiry:{number}" for number in inquiries]
+    close_absent(order, why=why, actor=SWEEP, evidence=evidence, now=now)
+    return True
+
+
+def close_absent(
+    order: Order, *, why: str, actor: Actor, evidence: Iterable[str], now: datetime
+) -> None:
+    """Close a locked order in doubt as never having arrived: by rule, or by a person's word."""
     before = projection(order)
     order.attempts.exclude(kind=AttemptKind.CANCEL).filter(state=AttemptState.UNKNOWN).update(
         state=AttemptState.ABSENT
     )
     order.submission = Submission.ABSENT
-    order.submission_reason = why
+    order.submission_reason, order.submission_code = why, ""
     order.look_at = order.cancel_at = None
     change(
-        order,
-        before,
-        action="order.absent",
-        actor=SWEEP,
-        now=now,
-        reason=why,
-        evidence=[f"inquiry:{number}" for number in inquiries],
+        order, before, action="order.absent", actor=actor, now=now, reason=why, evidence=evidence
     )
-    return True
 
 
 @transaction.atomic
@@ -134,6 +136,22 @@ def escalate(order_id: UUID, *, now: datetime) -> bool:
     order.escalated_at = now
     change(order, before, action="order.escalated", actor=SWEEP, now=now)
     return True
+
+
+@transaction.atomic
+def check_now(order_id: UUID, *, actor: Actor, now: datetime) -> Order:
+    """Have the broker asked about an order at once instead of when it is due.
+
+    Harmless for one that is not at the broker yet, or is due already. Raises Order.DoesNotExist.
+    """
+    order = lock(order_id)
+    is_due = order.look_at is not None and order.look_at <= now
+    if order.submission in UNSENT | NEVER_LEFT | {Submission.SENDING} or is_due:
+        return order
+    before = projection(order)
+    order.look_at = now
+    change(order, before, action="order.check_asked", actor=actor, now=now)
+    return order
 
 
 @transaction.atomic

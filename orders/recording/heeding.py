@@ -18,6 +18,7 @@ from orders.recording import parking
 from orders.recording.changing import change, lock_all, projection
 from orders.recording.disputing import Hearing
 from orders.recording.merging import FOUND_FROM, merge
+from orders.recording.noticing import CONFLICT
 from orders.states import Submission
 
 Fact = Snapshot | Fill
@@ -186,23 +187,26 @@ def _owners(account_id: UUID, facts: list[Fact]) -> set[UUID]:
 
 
 def _note_conflict(order: Order, snapshot: Snapshot, *, evidence: str, now: datetime) -> None:
-    """The broker has another order under our id. Say so; take nothing of it for ours."""
-    before = projection(order)
+    """The broker has another order under our id. Say so; take nothing of it for ours.
+
+    That it was so stays on the order for good: no later word of the broker's unsays it.
+    """
     why = (
         f"The broker has order {snapshot.broker_order_id} under our id {order.wire_id}:"
         f" {snapshot.side} {snapshot.quantity:f} {snapshot.symbol}."
     )
+    if order.events.filter(action="order.conflict", reason=why).exists():
+        return
+    before = projection(order)
+    order.conflict_at = now
     if order.submission in {Submission.UNKNOWN, Submission.ACCEPTED}:  # its row has to say so
-        order.submission_reason = why
-        order.submission_code = "conflict"
-    already = order.events.filter(action="order.conflict", reason=why).exists()
-    if not already:
-        change(
-            order,
-            before,
-            action="order.conflict",
-            actor=actors.broker(order.account),
-            now=now,
-            reason=why,
-            evidence=[evidence],
-        )
+        order.submission_reason, order.submission_code = why, CONFLICT
+    change(
+        order,
+        before,
+        action="order.conflict",
+        actor=actors.broker(order.account),
+        now=now,
+        reason=why,
+        evidence=[evidence],
+    )

@@ -13,6 +13,7 @@ from orders.models import Execution, Order, SnapshotFact
 from orders.recording import disputing
 from orders.recording.changing import change, projection, reschedule
 from orders.recording.disputing import Hearing
+from orders.recording.noticing import DENIED
 from orders.states import AttemptKind, AttemptState, Submission
 
 FOUND_FROM = {
@@ -23,9 +24,7 @@ FOUND_FROM = {
     Submission.ABSENT,
 }
 
-
 KEPT = 16 * 1024  # characters of a broker's object kept as it came
-DENIED = "denied"  # the broker has said that it has no such order, after it had it
 
 
 def merge(

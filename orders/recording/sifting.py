@@ -15,7 +15,7 @@ from orders.deriving import digest
 from orders.models import Execution, Order, ParkedFact, SnapshotFact
 from orders.recording import parking
 from orders.recording.disputing import identity
-from orders.recording.merging import DENIED
+from orders.recording.noticing import DENIED
 
 Fact = TypeVar("Fact", Snapshot, Fill)
 

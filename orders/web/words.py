@@ -87,6 +87,7 @@ SEVERITIES = {
 }
 
 CONFLICT = Badge("conflict", "warning", "Conflict", "The broker has another order under our id.")
+SECOND_ORDER = Badge("conflict", "warning", "Second order", CONFLICT.says)
 CANCEL_ASKED = Badge("pending", "clock", "Cancel pending", "Asked for. No last word yet.")
 CANCEL_ON_SIGHT = Badge("pending", "clock", "Cancel on sight", "As soon as it is found.")
 CANCEL_REFUSED = "Cancel refused"
@@ -95,7 +96,7 @@ ESCALATED = Badge("doubt", "warning", "Overdue", "In doubt for too long. Still b
 
 def badge(order: Order) -> Badge:
     """Return what an order is, in a word."""
-    if order.submission == Submission.UNKNOWN and order.submission_code == "conflict":
+    if order.submission == Submission.UNKNOWN and order.conflict_at is not None:
         return CONFLICT
     if order.submission != Submission.ACCEPTED:
         return OURS[Submission(order.submission)]
@@ -113,6 +114,8 @@ def marks(order: Order) -> Iterator[Badge]:
         yield Badge("warning", "stop", CANCEL_REFUSED, order.cancel_refused)
     if order.escalated_at is not None and order.is_in_doubt:
         yield ESCALATED
+    if order.conflict_at is not None and order.submission != Submission.UNKNOWN:
+        yield SECOND_ORDER
     for flag in order.flags:
         yield FLAGS[Flag(flag)]
 

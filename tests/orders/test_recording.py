@@ -14,7 +14,15 @@ from hypothesis import strategies as st
 from brokers.messages import Fill, Report, Snapshot
 from brokers.vocabulary import ExecutionKind, Side, Status
 from orders import auditing, recording
-from orders.models import Account, AuditEvent, Execution, Order, ParkedFact, SnapshotFact
+from orders.models import (
+    Account,
+    AuditEvent,
+    Execution,
+    Incident,
+    Order,
+    ParkedFact,
+    SnapshotFact,
+)
 from orders.models.facts import Heard
 from orders.recording import Heeded
 from orders.states import Submission
@@ -152,7 +160,9 @@ class TestHeed:
         order.refresh_from_db()
         assert order.submission == Submission.UNKNOWN
         assert "under our id" in order.submission_reason
-        assert order.events.get().action == "order.conflict"
+        assert order.warnings == ["second_order"]
+        assert order.events.filter(action="order.conflict").count() == 1
+        assert Incident.objects.get(order=order).kind == "conflict"
 
     def test_a_second_order_under_our_id_is_shown_and_never_merged(self) -> None:
         order = sent()
@@ -190,7 +200,7 @@ class TestHeed:
         second.refresh_from_db()
         assert (first.status, first.snapshots.count()) == (Status.NEW, 0)
         assert second.submission == Submission.SENDING
-        assert second.events.get().action == "order.conflict"
+        assert second.events.filter(action="order.conflict").count() == 1
 
     def test_an_order_that_never_left_is_not_taken_for_the_brokers(self) -> None:
         order = OrderFactory(submission="withdrawn")
