@@ -301,7 +301,9 @@ def _write(original: Callable[..., Any], adapter: Any, claim: Any) -> Any:
                 fire("after_response")
 
 
-def _stream_write(original: Callable[..., Any], stream: Any, buffer: bytes, timeout: Any = None) -> None:
+def _stream_write(
+    original: Callable[..., Any], stream: Any, buffer: bytes, timeout: Any = None
+) -> None:
     request = _request.get()
     if request is None or request.cancels or not buffer:
         original(stream, buffer, timeout)

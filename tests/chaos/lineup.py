@@ -93,6 +93,7 @@ class Slot:
     skew: float = 0.0
     up: threading.Event = field(default_factory=threading.Event)
     down: threading.Event = field(default_factory=threading.Event)
+    recalled: threading.Event = field(default_factory=threading.Event)  # to be held no longer
     keeper: threading.Thread | None = None
 
 
@@ -295,6 +296,8 @@ class ChaosDesk:
     def stop(self) -> None:
         """Take everything down in order: first what asks, last what is asked."""
         self._stopping.set()
+        for slot in self._slots:
+            slot.recalled.set()
         for timer in list(self._timers):
             timer.cancel()
         order = ("beat", "worker", "web", "exchange", "network", "valkey", "postgres")
@@ -407,11 +410,18 @@ class ChaosDesk:
         self._network.do(link, "cut", after=n_bytes, way=way, times=times)
 
     def heal(self) -> None:
-        """Make both links good again, and take back what is armed."""
-        for link in (BROKER, WEBHOOKS):
-            with suppress(OSError):
-                self._network.do(link, "heal")
+        """End all of it: links, pauses, outages, wrong clocks, and whatever is armed."""
         failpoints.disarm(self.control)
+        for slot in self._slots:
+            slot.held_until = 0.0
+            slot.recalled.set()
+            self._signal(slot, signal.SIGCONT)
+        for index, slot in enumerate(self._of("worker")):
+            if slot.skew:
+                self.skew(index, 0)
+        self.wait_until_up("network")
+        for link in (BROKER, WEBHOOKS):
+            self._network.do(link, "heal")
 
     def carried(self, link: str) -> dict[str, Any]:
         """Return how many connections a link has open, and has carried."""
@@ -609,7 +619,7 @@ class ChaosDesk:
     def _keep(self, slot: Slot) -> None:
         """Start a slot's process again whenever it dies, until all is stopped."""
         while not self._stopping.is_set():
-            self._stopping.wait(max(slot.held_until - time.monotonic(), 0))
+            slot.recalled.wait(max(slot.held_until - time.monotonic(), 0))
             if self._stopping.is_set():
                 return
             try:
@@ -648,6 +658,7 @@ class ChaosDesk:
     def _end(self, slot: Slot, what: signal.Signals, cause: str, *, away: float = 0.0) -> Death:
         before, pid = len(self.deaths), slot.pid
         slot.held_until = time.monotonic() + away
+        slot.recalled.clear()
         slot.doom = cause
         self._signal(slot, what)
         self._signal(slot, signal.SIGCONT)  # one that was paused is to hear of it too

@@ -251,10 +251,11 @@ class Network:
         for link in self.links.values():
             await link.listen()
         control.unlink(missing_ok=True)
-        await asyncio.start_unix_server(self._hear, control)
+        hearing = await asyncio.start_unix_server(self._hear, control)
         stop = asyncio.Event()
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
         await stop.wait()
+        hearing.close()
 
     async def _hear(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while line := await reader.readline():
