@@ -166,6 +166,28 @@ class ReplaceForm(StrictForm):
         _say_where(self)
 
 
+class RulingForm(StrictForm):
+    """What a broker's people said of an order in doubt, and where they said it."""
+
+    verdict = forms.ChoiceField(
+        label="The broker says that",
+        choices=[("absent", "it does not have it"), ("found", "it has it")],
+        widget=forms.RadioSelect,
+    )
+    broker_order_id = forms.CharField(
+        label="Its id for the order, if it has it", required=False, max_length=128
+    )
+    broker_ticket = forms.CharField(label="Its ticket number for our question", max_length=100)
+    reason = forms.CharField(
+        label="What it said", max_length=2000, widget=forms.Textarea(attrs={"rows": 3})
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.auto_id = "ruling_%s"
+        _say_where(self)
+
+
 def _say_where(form: forms.Form) -> None:
     """Tie each field to its error, and put the cursor into the first that has one."""
     for name, field in form.fields.items():

@@ -93,6 +93,7 @@ def order(request: Request, order_id: UUID) -> HttpResponse:
         "replacing": shown.replacements.filter(submission__in=OPEN_MUTATION - {"accepted"}).first(),
         "doubt": exposure.doubts([shown])[0] if shown.is_in_doubt else None,
         "incidents": shown.incidents.open(),
+        "ruling": shown.rulings.filter(state="proposed").select_related("proposed_by").first(),
     }
     template = "orders/_order.html" if request.htmx else "orders/order.html"
     return render(request, template, context)

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from orders.web import acting, desk, incidents, lab, market, reading, signing_in, ticketing
+from orders.web import acting, desk, incidents, lab, market, reading, ruling, signing_in, ticketing
 
 urlpatterns = [
     path("sign-in/", signing_in.sign_in, name="sign-in"),
@@ -23,6 +23,9 @@ urlpatterns = [
     path("orders/<uuid:order_id>/check", acting.check, name="check"),
     path("orders/<uuid:order_id>/replace", acting.replace, name="replace"),
     path("orders/<uuid:order_id>/replace/confirm", acting.confirm_replace, name="confirm-replace"),
+    path("orders/<uuid:order_id>/rule", ruling.rule, name="rule"),
+    path("rulings/<int:ruling_id>/confirm", ruling.confirm, name="confirm-ruling"),
+    path("rulings/<int:ruling_id>/drop", ruling.drop, name="drop-ruling"),
     path("doubt/", reading.doubt, name="doubt"),
     path("doubt/count", reading.doubt_count, name="doubt-count"),
     path("incidents/", incidents.incidents, name="incidents"),

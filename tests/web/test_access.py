@@ -30,7 +30,7 @@ FRAGMENTS = [
     "/doubt/count",
     "/incidents/count",
 ]
-OF_ONE_ORDER = ["", "row", "replace"]
+OF_ONE_ORDER = ["", "row", "replace", "rule"]
 
 
 @pytest.mark.django_db
@@ -48,7 +48,7 @@ class TestSignedOut:
         path = "/" + str(route.pattern)
         for part in ("<uuid:order_id>", "<uuid:account_id>", "<path:symbol>", "<str:name>"):
             path = path.replace(part, some)
-        path = path.replace("<int:incident_id>", "1")
+        path = path.replace("<int:incident_id>", "1").replace("<int:ruling_id>", "1")
 
         assert client.get(path).status_code == 302
         assert client.post(path).status_code == 302
@@ -76,7 +76,7 @@ class TestOtherPeoplesOrders:
     def test_do_not_exist(self, page, foreign, part):
         assert page.get(f"/orders/{foreign.id}/{part}").status_code == 404
 
-    @pytest.mark.parametrize("part", ["cancel", "check", "replace", "replace/confirm"])
+    @pytest.mark.parametrize("part", ["cancel", "check", "replace", "replace/confirm", "rule"])
     def test_can_not_be_acted_on(self, page, foreign, part):
         assert page.post(f"/orders/{foreign.id}/{part}").status_code == 404
 
@@ -115,7 +115,7 @@ class TestViewer:
         assert f"order-{order.id}" in text
         assert f"cancel-{order.id}" not in text
 
-    @pytest.mark.parametrize("part", ["cancel", "check", "replace", "replace/confirm"])
+    @pytest.mark.parametrize("part", ["cancel", "check", "replace", "replace/confirm", "rule"])
     @pytest.mark.parametrize("headers", [{}, HTMX])
     def test_may_not_act(self, page, order, part, headers):
         response = page.post(f"/orders/{order.id}/{part}", headers=headers)
