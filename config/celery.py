@@ -15,6 +15,7 @@ app.autodiscover_tasks()
 app.conf.beat_schedule = {
     "sweep": {"task": "orders.tasks.sweep", "schedule": 1.0, "options": {"expires": 5}},
     "understand": {"task": "webhooks.tasks.understand", "schedule": 2.0, "options": {"expires": 5}},
+    "close days": {"task": "orders.tasks.close_days", "schedule": 60.0, "options": {"expires": 50}},
 }
 
 

@@ -97,7 +97,7 @@ def derive(quantity: Decimal, snapshots: Iterable[Snapshot], fills: Iterable[Fil
     latest = told[-1] if told else None
     ends = [snapshot for snapshot in told if snapshot.status in HARD]
     governing = ends[-1] if ends else latest
-    status = _status(quantity, filled, governing)
+    status = standing(quantity, filled, governing)
     return View(
         status=status,
         raw_status=governing.raw_status if governing else "",
@@ -111,12 +111,27 @@ def derive(quantity: Decimal, snapshots: Iterable[Snapshot], fills: Iterable[Fil
     )
 
 
+def standing(quantity: Decimal, filled: Decimal, governing: Snapshot | None) -> Status | None:
+    """Return how an order stands that has filled so far, by the broker's governing word on it."""
+    if filled >= quantity and filled > 0:
+        return Status.FILLED
+    if governing is None:
+        return Status.PARTIALLY_FILLED if filled > 0 else None
+    if governing.status in HARD or governing.status is Status.INDETERMINATE:
+        return governing.status
+    if filled > 0 or governing.status is Status.FILLED:
+        return Status.PARTIALLY_FILLED
+    if governing.status in {Status.PENDING_CANCEL, Status.PENDING_REPLACE}:
+        return Status.NEW  # what is pending is an overlay; the order itself still works
+    return governing.status
+
+
 def live_fills(fills: Iterable[Fill]) -> list[Fill]:
     """Return the fills that stand: a bust wins, else the highest correction, else the original."""
-    standing: dict[tuple[object, ...], Fill] = {}
+    trades: dict[tuple[object, ...], Fill] = {}
     for fill in sorted(fills, key=_authority):
-        standing[fill.broker_order_id, fill.execution_id, fill.trade_date] = fill
-    return [fill for fill in standing.values() if fill.kind is not ExecutionKind.BUST]
+        trades[fill.broker_order_id, fill.execution_id, fill.trade_date] = fill
+    return [fill for fill in trades.values() if fill.kind is not ExecutionKind.BUST]
 
 
 def precedence(snapshot: Snapshot) -> tuple[int, int, Decimal, int, str]:
@@ -151,20 +166,6 @@ def digest(snapshot: Snapshot) -> str:
 def _authority(fill: Fill) -> tuple[int, int, Decimal, Decimal]:
     weight = (ExecutionKind.FILL, ExecutionKind.CORRECT, ExecutionKind.BUST).index(fill.kind)
     return weight, fill.revision, fill.quantity, fill.price
-
-
-def _status(quantity: Decimal, filled: Decimal, governing: Snapshot | None) -> Status | None:
-    if filled >= quantity and filled > 0:
-        return Status.FILLED
-    if governing is None:
-        return Status.PARTIALLY_FILLED if filled > 0 else None
-    if governing.status in HARD or governing.status is Status.INDETERMINATE:
-        return governing.status
-    if filled > 0 or governing.status is Status.FILLED:
-        return Status.PARTIALLY_FILLED
-    if governing.status in {Status.PENDING_CANCEL, Status.PENDING_REPLACE}:
-        return Status.NEW  # what is pending is an overlay; the order itself still works
-    return governing.status
 
 
 def _flags(

@@ -73,7 +73,7 @@ def _read_lists(account: Account, adapter: BrokerAdapter, *, now: datetime) -> s
     for pages in (adapter.executions_since, adapter.orders_since):
         for report in pages(since):
             _note_progress(account, report, now=now)
-            _take_in(account, recording.sift(account.id, report), now=now)
+            take_in(account, recording.sift(account.id, report), now=now)
             listed |= {snapshot.broker_order_id for snapshot in report.snapshots}
     return listed
 
@@ -93,18 +93,19 @@ def _note_failure(account: Account, error: BrokerError, *, now: datetime) -> Non
         connecting.note_silent(account, str(error), now=now)
 
 
-def _take_in(account: Account, report: Report, *, now: datetime) -> None:
+def take_in(account: Account, report: Report, *, now: datetime) -> None:
     """Merge or park what a report says, a few facts at a time; one that nobody could write down
-    is said to be there, and keeps out none of the others."""
+    is said to be there, and keeps out none of the others.
+    """
     for few in _parts(report, AT_ONCE):
         try:
             _heed(account, few, now=now)
         except INDIGESTIBLE:
             for one in _parts(few, 1):
-                _take_in_one(account, one, now=now)
+                __take_in_one(account, one, now=now)
 
 
-def _take_in_one(account: Account, one: Report, *, now: datetime) -> None:
+def __take_in_one(account: Account, one: Report, *, now: datetime) -> None:
     try:
         _heed(account, one, now=now)
     except INDIGESTIBLE as error:
@@ -152,7 +153,7 @@ def _confirm(
         log.warning("stray_not_read", account=str(account.id), order=name, error=str(error))
         return False
     if not isinstance(answer, Absent):
-        _take_in(account, answer, now=now)
+        take_in(account, answer, now=now)
         return True
     if since <= now - MISSED_AFTER:
         why = "we were told of it, and the broker says that it is not there."

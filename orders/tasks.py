@@ -14,7 +14,7 @@ import structlog
 from celery import Task, shared_task
 from django.db import connections
 
-from orders import attending, sending, sweeping, timing
+from orders import attending, balancing, sending, sweeping, timing
 from orders.ringing import ring
 
 log = structlog.get_logger(__name__)
@@ -58,6 +58,18 @@ def sweep(*, directly: bool = False) -> None:
             _hand_out(look, order.order_id, directly=directly)
     for account_id in attending.accounts_due(now=timing.database_now()):
         _hand_out(sweep_account, account_id, directly=directly)
+
+
+@shared_task
+def close_days(*, directly: bool = False) -> None:
+    """Reconcile every account whose trading day has ended. Beat calls this every minute."""
+    for account_id in balancing.due(now=timing.database_now()):
+        _hand_out(close_day, account_id, directly=directly)
+
+
+@shared_task
+def close_day(account_id: str) -> None:
+    balancing.close_day(UUID(account_id), now=timing.database_now())
 
 
 def _hand_out(task: Task[[str], None], about: UUID, *, directly: bool) -> None:

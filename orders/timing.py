@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 from django.db import connection
 
@@ -29,6 +29,16 @@ def database_now() -> datetime:
         cursor.execute("SELECT clock_timestamp()")
         moment: datetime = cursor.fetchone()[0]
     return moment.astimezone(UTC)
+
+
+def trading_day(at: datetime) -> date:
+    """Return the day that a moment belongs to: it ends at midnight UTC, as the paper exchange's."""
+    return at.astimezone(UTC).date()
+
+
+def day_begins(day: date) -> datetime:
+    """Return when a trading day begins, which is when the one before has ended."""
+    return datetime.combine(day, time.min, UTC)
 
 
 def next_look(began: datetime, *, now: datetime) -> datetime:

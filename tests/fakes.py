@@ -113,6 +113,7 @@ class ScriptedBroker(BrokerAdapter):
         self.replaced: list[tuple[str, Ticket, Decimal]] = []
         self.canceled: list[str] = []
         self.books: dict[str, Report] = {}  # by wire id: what the broker has
+        self.held: tuple[Holding, ...] = ()
         self.silent: BrokerError | None = None  # raised by every read, while set
 
     def submit(self, ticket: Ticket) -> Report:
@@ -160,7 +161,7 @@ class ScriptedBroker(BrokerAdapter):
 
     def holdings(self) -> tuple[Holding, ...]:
         self._listen()
-        return ()
+        return self.held
 
     def balance(self) -> Balance:
         self._listen()

@@ -136,6 +136,7 @@ class Feed(models.Model):
     sweep_at = models.DateTimeField(null=True, blank=True)  # due; null: at once
     swept_at = models.DateTimeField(null=True, blank=True)  # the last one that was read whole
     closed_day = models.DateField(null=True, blank=True)  # the last day with a report
+    closing_at = models.DateTimeField(null=True, blank=True)  # somebody began the next one then
     # Polling found what a webhook should have told: they are not to be relied on since then.
     suspect_since = models.DateTimeField(null=True, blank=True)
     unpushed = models.PositiveIntegerField(default=0)  # facts learned by polling alone, since

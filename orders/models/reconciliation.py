@@ -31,6 +31,8 @@ class Reconciliation(models.Model):
     positions_ours = models.PositiveIntegerField(default=0)
     positions_theirs = models.PositiveIntegerField(default=0)
     breaks = models.JSONField(default=list)  # each: what, name, ours, theirs, first_seen_at
+    doubts = models.JSONField(default=list)  # orders in doubt: name, says, since
+    lines = models.JSONField(default=list)  # ours beside theirs: what, name, ours, theirs, agrees
 
     class Meta:
         ordering = ["-id"]
@@ -58,6 +60,7 @@ class Break(models.Model):
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="breaks")
     what = models.CharField(max_length=10, choices=What)
     name = models.CharField(max_length=200)  # the order's, execution's or position's name
+    broker_order_id = models.CharField(max_length=128, blank=True)  # where to look again
     ours = models.TextField(blank=True)
     theirs = models.TextField(blank=True)
     first_seen_at = models.DateTimeField()
@@ -76,7 +79,10 @@ class Break(models.Model):
                 condition=Q(what__in=["order", "execution", "position"]), name="break_what_known"
             ),
         ]
-        triggers = [frozen("id", "account_id", "what", "name", "first_seen_at"), keep_all()]
+        triggers = [
+            frozen("id", "account_id", "what", "name", "broker_order_id", "first_seen_at"),
+            keep_all(),
+        ]
 
     def __str__(self) -> str:
         return f"{self.what} {self.name}"

@@ -7,12 +7,14 @@ from decimal import Decimal
 
 import pytest
 from django.utils import timezone
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from brokers.messages import Fill, Report
 from brokers.vocabulary import ExecutionKind, Side
 from orders import recording
 from orders.models.facts import Heard
-from orders.positioning import Position, positions
+from orders.positioning import Position, held, positions
 from tests.factories import AccountFactory, OrderFactory
 from tests.fakes import NOON, fill, snapshot
 
@@ -92,6 +94,50 @@ def test_a_busted_trade_never_was() -> None:
 
     [position] = positions([order.account])
     assert position.quantity == 0
+
+
+@settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=st.data())
+def test_what_the_database_adds_up_is_what_the_fold_holds(data: st.DataObject) -> None:
+    account = AccountFactory()
+    for side in (Side.BUY, Side.SELL):
+        order = OrderFactory(
+            account=account, side=side, quantity=Decimal(900000000000), sending=True
+        )
+        ticket = order.ticket()
+        told = data.draw(
+            st.lists(
+                st.builds(
+                    lambda ticket, name, quantity, kind, revision, day: fill(
+                        ticket,
+                        name,
+                        str(quantity),
+                        kind=kind,
+                        revision=revision,
+                        trade_date=NOON.date() + timedelta(days=day),
+                    ),
+                    st.just(ticket),
+                    st.sampled_from("ab"),
+                    st.decimals("1e-18", 10**11, places=18),
+                    st.sampled_from(ExecutionKind),
+                    st.integers(0, 2),
+                    st.integers(0, 1),
+                ),
+                max_size=8,
+            )
+        )
+        recording.heed(
+            account,
+            Report(snapshots=(snapshot(ticket),), fills=tuple(told)),
+            heard=Heard.POLL,
+            evidence="poll",
+            now=timezone.now(),
+        )
+
+    folded = {position.symbol: position.quantity for position in positions([account])}
+    assert held(account) == {name: quantity for name, quantity in folded.items() if quantity}
 
 
 def test_a_quantity_of_more_digits_than_python_computes_with_is_counted_exactly() -> None:
