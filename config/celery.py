@@ -4,7 +4,14 @@ import os
 from pathlib import Path
 
 from celery import Celery
-from celery.signals import beat_init, setup_logging, task_postrun, task_prerun, worker_ready
+from celery.signals import (
+    beat_init,
+    setup_logging,
+    task_postrun,
+    task_prerun,
+    worker_ready,
+    worker_shutdown,
+)
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
@@ -14,6 +21,7 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 app.conf.beat_schedule = {
     "sweep": {"task": "orders.tasks.sweep", "schedule": 1.0, "options": {"expires": 5}},
+    "watch": {"task": "orders.tasks.watch", "schedule": 5.0, "options": {"expires": 5}},
     "understand": {"task": "webhooks.tasks.understand", "schedule": 2.0, "options": {"expires": 5}},
     "close days": {"task": "orders.tasks.close_days", "schedule": 60.0, "options": {"expires": 50}},
 }
@@ -34,6 +42,19 @@ def name_the_task(task_id: str, **_: object) -> None:
 @task_postrun.connect
 def forget_the_task(**_: object) -> None:
     clear_contextvars()
+
+
+@worker_ready.connect
+@beat_init.connect
+@worker_shutdown.connect
+def watch_the_database(**_: object) -> None:
+    """Look whether the database is the one we left when a process begins, and anchor it last."""
+    from django.db import connections  # noqa: PLC0415 — nor is there a database
+
+    from orders import guarding  # noqa: PLC0415 — there are no models before Django is set up
+
+    guarding.watch_by_the_way()
+    connections.close_all()
 
 
 @worker_ready.connect

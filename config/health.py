@@ -20,13 +20,14 @@ from django.db import connection, connections
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, JsonResponse
 
-from orders import attending, timing
+from orders import attending, guarding, timing
 from orders.models import Feed
 
 log = structlog.get_logger(__name__)
 
 WITHIN = 1.5  # seconds; whoever asks has a patience of its own
 SWEPT_WITHIN = timedelta(seconds=30)  # it comes each second: so late, nobody looks after orders
+ANCHORED_WITHIN = timedelta(minutes=2)  # it is done every few seconds
 ASKING_AT_ONCE = 16  # threads that may hang on a dead database before no more are begun
 
 OK, DEGRADED, FAILED = "ok", "degraded", "failed"
@@ -92,7 +93,18 @@ def _feeds() -> Part:
     # A silent broker is no reason to take the desk away from those who must watch it.
     if silent:
         return Part(DEGRADED, f"{silent} of {feeds.count()} brokers do not answer.")
+    if unsure := feeds.filter(account__unsure_since__isnull=False).count():
+        return Part(DEGRADED, f"{unsure} of {feeds.count()} accounts wait for a whole round.")
     return Part(OK, "No broker is silent.")
+
+
+def _anchor() -> Part:
+    anchored_at = guarding.last_anchored()
+    if anchored_at is None or timing.database_now() - anchored_at > ANCHORED_WITHIN:
+        return Part(DEGRADED, "Not anchored: a database put back now would not be noticed.")
+    if not guarding.may_identify():
+        return Part(DEGRADED, "The database does not tell which one it is: only the anchor does.")
+    return Part(OK, "It is the database we left, and anchored outside itself.")
 
 
 def _redis() -> Part:
@@ -104,7 +116,13 @@ def _redis() -> Part:
 
 
 CHECKS: tuple[Mapping[str, Check], ...] = (
-    {"database": _database, "migrations": _migrations, "sweep": _sweep, "brokers": _feeds},
+    {
+        "database": _database,
+        "migrations": _migrations,
+        "sweep": _sweep,
+        "anchor": _anchor,
+        "brokers": _feeds,
+    },
     {"redis": _redis},
 )
 LATE = {

@@ -17,7 +17,7 @@ from django.db import DataError, IntegrityError
 from brokers.adapter import BrokerAdapter
 from brokers.errors import BrokerError
 from brokers.messages import Absent, Report
-from orders import connecting, recording, timing
+from orders import connecting, guarding, recording, timing
 from orders.models import Account, Feed
 from orders.models.facts import Heard
 from orders.recording import Unadoptable
@@ -26,8 +26,10 @@ from orders.secrets import SecretUnreadable
 log = structlog.get_logger(__name__)
 
 OVERLAP = timedelta(minutes=5)  # read again from before the last round: clocks differ, lists lag
+FORGOTTEN = timedelta(days=7)  # what is read again when our records may lack something
 ADOPT_AFTER = timedelta(seconds=5)  # the answer to a request of ours may still be on its way
 MISSED_AFTER = timedelta(minutes=1)  # a list or a replica may lag so far behind a webhook
+RETRY = timedelta(seconds=5)
 AT_ONCE = 50  # facts merged in one transaction: their orders are locked meanwhile
 READ_SINGLY = 50  # orders asked after one by one in a round, where the list does not show them
 
@@ -52,15 +54,32 @@ def sweep(account_id: UUID, *, now: datetime) -> bool:
     except BrokerError as error:
         _note_failure(account, error, now=now)
         return False
-    Feed.objects.filter(account=account).update(
-        swept_at=now, sweep_at=now + (ADOPT_AFTER if again_soon else timing.ACCOUNT_SWEEP)
-    )
+    next_at = now + (ADOPT_AFTER if again_soon else timing.ACCOUNT_SWEEP)
+    if account.unsure_since is not None and not again_soon:
+        next_at = _settle_doubt(account, account.unsure_since, adapter, now=now)
+    Feed.objects.filter(account=account).update(swept_at=now, sweep_at=next_at)
     return True
 
 
-def _since(account: Account) -> datetime:
-    whole = account.feed.swept_at or account.created_at
-    return whole - OVERLAP
+def _since(account: Account, *, now: datetime) -> datetime:
+    opened = account.created_at - OVERLAP
+    whole = account.feed.swept_at - OVERLAP if account.feed.swept_at else opened
+    if account.unsure_since is not None:
+        whole = min(whole, now - FORGOTTEN)
+    return max(whole, opened)
+
+
+def _settle_doubt(
+    account: Account, unsure_since: datetime, adapter: BrokerAdapter, *, now: datetime
+) -> datetime:
+    """Make an account sure again, if this round counts for that. Returns when the next is due."""
+    # A sender that claimed where our records do not show it may write for as long as its lease,
+    # and before the second grace no list without an order proves that it is not there.
+    counts_from = unsure_since + timing.LEASE + adapter.passport.doubt.second_grace
+    if now < counts_from:
+        return min(counts_from, now + timing.ACCOUNT_SWEEP)
+    guarding.trust(account.id, unsure_since=unsure_since, began=now, now=timing.database_now())
+    return now + timing.ACCOUNT_SWEEP
 
 
 def _read_lists(account: Account, adapter: BrokerAdapter, *, now: datetime) -> set[str]:
@@ -69,7 +88,7 @@ def _read_lists(account: Account, adapter: BrokerAdapter, *, now: datetime) -> s
     Executions come first: a snapshot read before the trades that it claims would look as if
     they were missing.
     """
-    since, listed = _since(account), set[str]()
+    since, listed = _since(account, now=now), set[str]()
     for pages in (adapter.executions_since, adapter.orders_since):
         for report in pages(since):
             _note_progress(account, report, now=now)
@@ -89,6 +108,8 @@ def _note_progress(account: Account, report: Report, *, now: datetime) -> None:
 
 def _note_failure(account: Account, error: BrokerError, *, now: datetime) -> None:
     log.warning("account_not_swept", account=str(account.id), error=str(error))
+    if account.unsure_since is not None:
+        Feed.objects.filter(account=account).update(sweep_at=now + RETRY)  # orders wait for it
     if error.call is None or error.call.status is None:
         connecting.note_silent(account, str(error), now=now)
 

@@ -15,6 +15,7 @@ DOORBELL = timedelta(seconds=1)  # a rung doorbell's chance, before the sweep ta
 WORKING_POLL = timedelta(seconds=15)  # push is a courtesy; this is the guarantee
 PENDING_POLL = timedelta(seconds=3)  # while a cancel, a replace or a missing fill is open
 ACCOUNT_SWEEP = timedelta(seconds=60)  # an account's whole lists, whatever the webhooks do
+UNSURE_LOOK = timedelta(seconds=2)  # an order that waits for its account to be sure again
 CANCEL_AGAIN = timedelta(seconds=30)  # a cancel taken and not carried out is asked for again
 
 # When to look for an order in doubt, counted from when doubt began.

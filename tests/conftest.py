@@ -37,6 +37,12 @@ def _forget_dead_redis() -> None:
     announcing._failed_at = ringing._failed_at = float("-inf")
 
 
+@pytest.fixture(autouse=True)
+def _forget_anchor(settings: Any) -> None:
+    """A test's database forgets everything, and is to be believed all the same."""
+    (settings.DESK_DATA / "anchor.json").unlink(missing_ok=True)
+
+
 @pytest.fixture
 def broker(monkeypatch: pytest.MonkeyPatch) -> ScriptedBroker:
     """A broker that does as the test tells it, behind every account of the kind "scripted"."""

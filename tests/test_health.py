@@ -11,13 +11,15 @@ from django.utils import timezone
 
 from config import health
 from config.health import Part
+from orders import guarding
 from orders.models import Feed, Heartbeat
 from tests.factories import AccountFactory
 
 
 @pytest.fixture
 def swept(transactional_db):
-    """A desk whose sweep has just done its round."""
+    """A desk whose sweep has just done its round, on an anchored database."""
+    Heartbeat.objects.create(name="anchor", at=timezone.now())
     return Heartbeat.objects.create(name="sweep", at=timezone.now())
 
 
@@ -38,7 +40,7 @@ class TestReady:
         status, overall, parts = ask(client)
 
         assert (status, overall) == (200, "ok")
-        assert list(parts) == ["database", "migrations", "sweep", "brokers", "redis"]
+        assert list(parts) == ["database", "migrations", "sweep", "anchor", "brokers", "redis"]
         assert {part["state"] for part in parts.values()} == {"ok"}
 
     def test_fails_without_a_sweep(self, client, transactional_db):
@@ -62,6 +64,30 @@ class TestReady:
 
         assert (status, overall, parts["brokers"]["state"]) == (200, "degraded", "degraded")
         assert parts["brokers"]["says"] == "1 of 1 brokers do not answer."
+
+    def test_is_degraded_while_an_account_waits_for_a_whole_round(self, client, swept):
+        AccountFactory(unsure_since=timezone.now())
+
+        status, overall, parts = ask(client)
+
+        assert (status, overall) == (200, "degraded")
+        assert parts["brokers"]["says"] == "1 of 1 accounts wait for a whole round."
+
+    def test_is_degraded_without_an_anchor(self, client, swept):
+        Heartbeat.objects.filter(name="anchor").delete()
+
+        status, overall, parts = ask(client)
+
+        assert (status, overall, parts["anchor"]["state"]) == (200, "degraded", "degraded")
+
+    def test_is_degraded_on_a_database_that_does_not_say_which_it_is(
+        self, client, swept, monkeypatch
+    ):
+        monkeypatch.setattr(guarding, "_may_identify", False)
+
+        status, overall, parts = ask(client)
+
+        assert (status, overall, parts["anchor"]["state"]) == (200, "degraded", "degraded")
 
     def test_is_degraded_without_redis(self, client, swept, monkeypatch):
         dead = redis.Redis(unix_socket_path="/nonexistent/redis.sock")

@@ -9,17 +9,20 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
 
-from orders import timing
+from orders import anchoring, guarding, timing
 from orders.actors import component
+from orders.anchoring import Mark
 from orders.models import Attempt, Order
-from orders.recording.changing import change, lock_all, projection
+from orders.recording.changing import change, lock_all, projection, reschedule
 from orders.states import AttemptKind, AttemptState, Submission
 
 SENDER = component("sender")
+UNSURE = "It waits until the broker's list has been read: the database was restored."
 
 
 @dataclass(slots=True)
@@ -32,6 +35,7 @@ class Claim:
     target: str  # the broker order id a cancel or a replace is about, else ""
     armed_at: float  # monotonic, when its lease began
     claimed_at: float  # monotonic, when it was committed
+    anchor: Mark  # the record's row that says so
 
     @property
     def is_fresh(self) -> bool:
@@ -50,12 +54,19 @@ class Claim:
 def claim_submission(order_id: UUID) -> Claim | None:
     """Give the right to submit an order (or its replace) to one caller. Anyone else gets None.
 
-    An order that must not leave any more becomes EXPIRED_UNSENT or BLOCKED here.
-    If this raises, the claim may or may not stand: nothing may be sent on it.
+    An order that must not leave any more becomes EXPIRED_UNSENT or BLOCKED here, and one whose
+    account is unsure waits. If this raises, the claim may or may not stand: nothing may be sent
+    on it.
     """
-    claim = _claim_submission(order_id)
+    try:
+        claim = _claim_submission(order_id)
+    except guarding.Forgotten as error:
+        guarding.distrust(str(error), now=timing.database_now())
+        return None
     if claim is not None:
         claim.claimed_at = time.monotonic()  # counted from the commit
+        # Before the first byte leaves: a database that forgets this claim will be known for it.
+        anchoring.anchor({str(claim.order.account_id): claim.anchor})
     return claim
 
 
@@ -73,6 +84,7 @@ def _claim_submission(order_id: UUID) -> Claim | None:
     if order is None or order.submission != Submission.READY:
         return None
     before = projection(order)
+    guarding.check(order.account_id)
     armed_at, now = time.monotonic(), timing.database_now()
     if now >= order.submit_by:
         order.submission = Submission.EXPIRED_UNSENT
@@ -85,6 +97,9 @@ def _claim_submission(order_id: UUID) -> Claim | None:
         order.submission_code, order.submission_reason = obstacle
         order.look_at = None
         change(order, before, action="order.blocked", actor=SENDER, now=now, reason=obstacle[1])
+        return None
+    if order.account.unsure_since is not None:
+        _wait(order, before, now=now)
         return None
     order.submission = Submission.SENDING
     order.submission_reason = order.submission_code = ""
@@ -99,8 +114,15 @@ def _claim_submission(order_id: UUID) -> Claim | None:
         now=now,
         evidence=[f"attempt:{attempt.id}"],
     )
-    target = (parent.broker_order_id or "") if parent else ""
-    return Claim(attempt.id, AttemptKind(attempt.kind), order, target, armed_at, armed_at)
+    return Claim(
+        attempt_id=attempt.id,
+        kind=AttemptKind(attempt.kind),
+        order=order,
+        target=(parent.broker_order_id or "") if parent else "",
+        armed_at=armed_at,
+        claimed_at=armed_at,
+        anchor=anchoring.head(str(order.account_id)),
+    )
 
 
 @transaction.atomic(durable=True)
@@ -126,7 +148,15 @@ def _claim_cancel(order_id: UUID) -> Claim | None:
         now=now,
         evidence=[f"attempt:{attempt.id}"],
     )
-    return Claim(attempt.id, AttemptKind.CANCEL, order, order.broker_order_id, armed_at, armed_at)
+    return Claim(
+        attempt_id=attempt.id,
+        kind=AttemptKind.CANCEL,
+        order=order,
+        target=order.broker_order_id,
+        armed_at=armed_at,
+        claimed_at=armed_at,
+        anchor=anchoring.head(str(order.account_id)),
+    )
 
 
 def _lock_with_parent(order_id: UUID) -> tuple[Order | None, Order | None]:
@@ -145,7 +175,7 @@ def _share_account(account_id: UUID) -> None:
 
 
 def _obstacle(order: Order, parent: Order | None) -> tuple[str, str] | None:
-    order.account.refresh_from_db(fields=["is_open", "halted_at", "halt_reason"])
+    order.account.refresh_from_db(fields=["is_open", "halted_at", "halt_reason", "unsure_since"])
     if order.account.halted_at is not None:
         return "halted", f"The account is halted. {order.account.halt_reason}".strip()
     if not order.account.is_open:
@@ -157,6 +187,16 @@ def _obstacle(order: Order, parent: Order | None) -> tuple[str, str] | None:
     if parent.filled_quantity != order.replaces_filled:
         return "filled_meanwhile", "The order filled further before its replace was sent."
     return None
+
+
+def _wait(order: Order, before: dict[str, Any], *, now: datetime) -> None:
+    """Keep a locked order ready until its account is sure again, and say so, once."""
+    order.look_at = now + timing.UNSURE_LOOK
+    if order.submission_reason == UNSURE:
+        reschedule(order)
+        return
+    order.submission_reason = UNSURE
+    change(order, before, action="order.waits", actor=SENDER, now=now, reason=UNSURE)
 
 
 def _arm(order: Order, kind: AttemptKind, *, now: datetime) -> Attempt:

@@ -175,6 +175,7 @@ Telling = tuple[str, str, Callable[[AuditEvent, Books], str]]
 ACTIONS: Mapping[str, Telling] = {
     "order.placed": ("ready", "clock", _placed),
     "order.adopted": ("working", "swap", _says("{broker} has it, and we had no record of it.")),
+    "order.waits": ("ready", "clock", _says("Not sent yet.")),
     "order.sending": ("sending", "arrow", _says("Claimed by one sender, and on its way.")),
     "order.facts": ("working", "dot", _facts),
     "order.not_sent": ("sending", "clock", _says("It did not leave. It is tried again shortly.")),
