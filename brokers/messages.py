@@ -114,10 +114,14 @@ class Absent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """A verified and parsed webhook: its transport identity and what it says."""
+    """A verified and parsed webhook: the kind of event, and what it says of orders.
+
+    A kind of which the adapter can't say whether it matters is not known.
+    """
 
     event: str
     report: Report = field(default_factory=Report)
+    is_known: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -94,10 +94,10 @@ def fill(execution: Mapping[str, Any], dialect: Dialect = PAPER) -> Fill:
 
 
 def delivery(webhook: Mapping[str, Any], dialect: Dialect = PAPER) -> Delivery:
-    """Translate a webhook. Events other than an order's carry nothing for us."""
+    """Translate a webhook. The exchange tells of orders only: of another kind, we know nothing."""
     event = _name(webhook["type"])
     if not event.startswith("order."):
-        return Delivery(event=event)
+        return Delivery(event=event, is_known=False)
     data = webhook["data"]
     fills = (fill(data["execution"], dialect),) if "execution" in data else ()
     order = snapshot(data["order"], dialect)

@@ -15,11 +15,15 @@ from orders.recording.changing import change, projection
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hearing:
-    """How facts reached us: the door, the evidence they rest on, and when."""
+    """How facts reached us: the door, the evidence they rest on, and when.
+
+    What was heard before and is only read again is not live: it is no sign of life.
+    """
 
     heard: str
     evidence: str
     now: datetime
+    is_live: bool = True
 
 
 def identity(fact: Fill | Execution) -> tuple[object, ...]:

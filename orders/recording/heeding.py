@@ -52,14 +52,25 @@ def heed(account: Account, report: Report, *, heard: str, evidence: str, now: da
 
 
 def heed_within(
-    account: Account, report: Report, *, heard: str, evidence: str, now: datetime
+    account: Account,
+    report: Report,
+    *,
+    heard: str,
+    evidence: str,
+    now: datetime,
+    heard_at: datetime | None = None,
 ) -> Heeded:
     """Do as `heed`, within the caller's transaction, which must hold no other lock yet.
 
+    `heard_at` says when the report reached us, if that was before now. Then
+    what it brings is taken in, and it is no sign of life: without news,
+    nothing at all changes.
+
     Raises LearnedMeanwhile: then the whole transaction is to be begun again.
     """
+    hearing = Hearing(heard=heard, evidence=evidence, now=heard_at or now, is_live=heard_at is None)
     orders = lock_all(related(account.id, report))
-    return merge_all(orders, report, account=account, heard=heard, evidence=evidence, now=now)
+    return _merge_all(orders, report, account=account, hearing=hearing, now=now)
 
 
 def related(account_id: UUID, report: Report) -> set[UUID]:
@@ -80,13 +91,24 @@ def merge_all(
     now: datetime,
 ) -> Heeded:
     """Merge a report into locked orders and park the rest. Belongs inside a transaction."""
+    hearing = Hearing(heard=heard, evidence=evidence, now=now)
+    return _merge_all(orders, report, account=account, hearing=hearing, now=now)
+
+
+def _merge_all(
+    orders: dict[UUID, Order],
+    report: Report,
+    *,
+    account: Account,
+    hearing: Hearing,
+    now: datetime,
+) -> Heeded:
     sorted_ = _sort(orders, report)
     # Every lock before the first change: that one locks the account's audit chain.
     parking.guard(
         account.id, {*sorted_.learned.values(), *(fact.broker_order_id for fact in sorted_.strays)}
     )
-    _park(account, sorted_.strays, known=set(orders), heard=heard, evidence=evidence, now=now)
-    hearing = Hearing(heard=heard, evidence=evidence, now=now)
+    _park(account, sorted_.strays, known=set(orders), hearing=hearing)
     news = False
     for order_id, told in sorted_.facts.items():
         order = orders[order_id]
@@ -95,7 +117,12 @@ def merge_all(
             gathered += [
                 (
                     parking.read(parked),
-                    Hearing(heard=parked.heard, evidence=parked.evidence, now=parked.heard_at),
+                    Hearing(
+                        heard=parked.heard,
+                        evidence=parked.evidence,
+                        now=parked.heard_at,
+                        is_live=False,
+                    ),
                 )
                 for parked in parking.take(order, sorted_.learned[order_id])
             ]
@@ -107,8 +134,8 @@ def merge_all(
             now=now,
         )
     for order, snapshot in sorted_.conflicts:
-        _note_conflict(order, snapshot, evidence=evidence, now=now)
-    if heard == Heard.WEBHOOK:
+        _note_conflict(order, snapshot, evidence=hearing.evidence, now=now)
+    if hearing.heard == Heard.WEBHOOK and hearing.is_live:
         Feed.objects.filter(account_id=account.id).update(pushed_at=now)
     return Heeded(orders=tuple(sorted_.facts), news=news, parked=len(sorted_.strays))
 
@@ -168,15 +195,15 @@ def _park(
     strays: list[Fact],
     *,
     known: set[UUID],
-    heard: str,
-    evidence: str,
-    now: datetime,
+    hearing: Hearing,
 ) -> None:
     if not strays:
         return
     if _owners(account.id, strays) - known:
         raise LearnedMeanwhile
-    parking.park(account.id, strays, heard=heard, evidence=evidence, now=now)
+    parking.park(
+        account.id, strays, heard=hearing.heard, evidence=hearing.evidence, now=hearing.now
+    )
 
 
 def _owners(account_id: UUID, facts: list[Fact]) -> set[UUID]:

@@ -46,12 +46,15 @@ def merge(
     if learned is not None:
         order.broker_order_id = learned
     snapshots, fills = _keep(order, facts)
-    order.heard_at = now
+    is_live = any(hearing.is_live for _, hearing in facts)
     disputing.note(order, facts, actor=actor, now=now)
-    _believe_again(order)
+    if is_live:
+        order.heard_at = now
+        _believe_again(order)
     if not snapshots and not fills and projection(order) == before:
-        _schedule(order, now)
-        reschedule(order)
+        if is_live:
+            _schedule(order, now)
+            reschedule(order)
         return False
     _found(order, now)
     _derive(order)

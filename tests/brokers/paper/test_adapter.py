@@ -106,10 +106,11 @@ class TestContract(AdapterContract):
 
         assert len(wire.requests) == 2
 
-    def test_another_event_than_an_orders_carries_nothing(self, adapter):
+    def test_another_event_than_an_orders_carries_nothing_and_is_not_known(self, adapter):
         told = adapter.read_webhook(b'{"type": "account.renamed", "data": {"order": 5}}')
 
         assert (told.event, told.report.snapshots) == ("account.renamed", ())
+        assert not told.is_known
 
     @pytest.mark.parametrize(
         "body",
