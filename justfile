@@ -15,6 +15,10 @@ run *arguments:
 test *arguments:
     ./desk test {{arguments}}
 
+# Break a whole desk on purpose and see what it kept: --smoke, --seed 1, --mutants
+chaos *arguments:
+    .venv/bin/python -m tests.chaos {{arguments}}
+
 # Lint, types, layers, templates, migrations, deployment
 check:
     ./desk check

@@ -12,7 +12,8 @@ import pytest
 
 from tests.chaos.checking import CHECKS, check_all
 from tests.chaos.checking.books import decimal
-from tests.chaos.checking.world import Halt, Holding, Told, World
+from tests.chaos.checking.records import Halt, Holding, Told
+from tests.chaos.checking.world import World
 from tests.chaos.worlds import (
     a_world,
     account,

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from tests.chaos.checking.world import (
+from tests.chaos.checking.records import (
     Account,
     Answer,
     Attempt,
@@ -22,8 +22,8 @@ from tests.chaos.checking.world import (
     Sample,
     Trade,
     Version,
-    World,
 )
+from tests.chaos.checking.world import World
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 D = Decimal

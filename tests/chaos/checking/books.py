@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from fractions import Fraction
 
-from tests.chaos.checking.world import Fill, Holding, Order, Trade, Version, World, live
+from tests.chaos.checking.records import Fill, Holding, Order, Trade, Version
+from tests.chaos.checking.world import World, live
 
 NO_ORDER = frozenset({"refused", "absent", "withdrawn", "expired_unsent", "blocked"})
 IN_FLIGHT = frozenset({"awaiting_approval", "ready", "sending", "unknown"})

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tests.chaos.checking.world import Order, World
+from tests.chaos.checking.records import Order
+from tests.chaos.checking.world import World
 
 UNSETTLED = frozenset({"awaiting_approval", "ready", "sending", "unknown"})
 

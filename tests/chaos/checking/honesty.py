@@ -19,7 +19,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 
-from tests.chaos.checking.world import Order, Sample, Version, World
+from tests.chaos.checking.records import Order, Sample, Version
+from tests.chaos.checking.world import World
 
 NO_ORDER = frozenset(
     {

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from tests.chaos.checking.world import Event, Order, World, grouped
+from tests.chaos.checking.records import Event, Order
+from tests.chaos.checking.world import World, grouped
 
 CHANGES = "order."  # how the actions begin that change an order
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
-from tests.chaos.checking.world import Attempt, Request, World, grouped
+from tests.chaos.checking.records import Attempt, Request
+from tests.chaos.checking.world import World, grouped
 
 HALT_WITHIN = timedelta(seconds=2)
 CONFLICT_SAID = frozenset({"conflict"})
