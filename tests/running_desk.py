@@ -79,6 +79,11 @@ class Desk:
             self.port = probe.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = directory / "desk.log"
+        self.start()
+
+    def start(self) -> None:
+        """Start it, on the data it has, and get a key to its account."""
+        self.redis.start()
         clean = {
             name: value
             for name, value in os.environ.items()
@@ -108,6 +113,7 @@ class Desk:
         """Ctrl-C it, and see it go."""
         for client in self._clients:
             client.close()
+        self._clients.clear()
         self._process.send_signal(signal.SIGINT)
         try:
             self._process.wait(20)
