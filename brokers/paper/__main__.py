@@ -17,10 +17,11 @@ from pathlib import Path
 
 from aiohttp import web
 
-from brokers.paper.exchange import Exchange, News
+from brokers.paper.exchange import Exchange
 from brokers.paper.faults import Faults
 from brokers.paper.house import House
 from brokers.paper.ledger import Ledger, LedgerInUse
+from brokers.paper.recording import News
 from brokers.paper.server import make_app
 from brokers.paper.telling import Teller
 
@@ -97,8 +98,8 @@ def _house(ledger: Ledger, *, seed: int, token: str, ticking: bool) -> House:
     def tell(news: News) -> None:
         teller.tell(news)
 
-    exchange = Exchange(ledger, seed=seed, now=now, tell=tell)
-    teller = Teller(ledger, faults, exchange.books.accounts, seed=seed)
+    exchange = Exchange(ledger, seed=seed, now=now, luck=faults, tell=tell)
+    teller = Teller(exchange.records, faults, seed=seed)
     return House(
         exchange=exchange, faults=faults, teller=teller, admin_token=token, ticking=ticking
     )
@@ -110,6 +111,8 @@ async def _tick(house: House) -> None:
         await asyncio.sleep(TICK)
         if house.ticking:
             house.exchange.step(now=datetime.now(UTC))
+        else:
+            house.exchange.catch_up(now=datetime.now(UTC))
         house.exchange.commit()
 
 

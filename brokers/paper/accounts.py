@@ -6,7 +6,7 @@ nine places, and nothing is ever computed from it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
@@ -20,11 +20,11 @@ from brokers.paper.amounts import (
     per_unit,
     write_amount,
 )
-from brokers.paper.orders import Execution, Order, Terms
+from brokers.paper.committing import Commitments, PriceOf
+from brokers.paper.executions import Execution
+from brokers.paper.orders import Order
 from brokers.paper.personalities import PAPER, PERSONALITIES, Personality
 from brokers.vocabulary import Side
-
-CUSHION = Decimal("1.02")  # an order without a limit may fill a little above what is shown
 
 
 class Duplicates(StrEnum):
@@ -87,11 +87,17 @@ class Account:
 
     def book(self, execution: Execution) -> None:
         """Take in a trade: cash one way, the position the other."""
-        sign = 1 if execution.side is Side.BUY else -1
-        cost = EXACT.multiply(execution.quantity, execution.price)
-        self.cash = EXACT.subtract(self.cash, sign * cost)
+        self._move(execution, 1 if execution.side is Side.BUY else -1)
+
+    def unbook(self, execution: Execution) -> None:
+        """Take a trade back."""
+        self._move(execution, -1 if execution.side is Side.BUY else 1)
+
+    def _move(self, execution: Execution, sign: int) -> None:
+        quantity = sign * execution.counts
+        self.cash = EXACT.subtract(self.cash, EXACT.multiply(quantity, execution.price))
         position = self.positions.setdefault(execution.symbol, Position())
-        position.add(sign * execution.quantity, execution.price)
+        position.add(quantity, execution.price)
 
     def held(self, symbol: str) -> Decimal:
         """Return the position in a symbol; nothing is zero."""
@@ -131,7 +137,7 @@ def account_from(record: Mapping[str, Any]) -> Account:
     )
 
 
-def equity(account: Account, price_of: Callable[[str], Decimal]) -> Decimal:
+def equity(account: Account, price_of: PriceOf) -> Decimal:
     """Return cash and what the positions would fetch."""
     worth = account.cash
     for symbol, position in account.positions.items():
@@ -140,40 +146,16 @@ def equity(account: Account, price_of: Callable[[str], Decimal]) -> Decimal:
 
 
 def buying_power(
-    account: Account, working: Iterable[Order], price_of: Callable[[str], Decimal]
+    account: Account, open_orders: Commitments, price_of: PriceOf, *, without: Order | None = None
 ) -> Decimal:
-    """Return what is free for new orders.
+    """Return what is free for new orders, as if one of the open ones were not there.
 
     Cash, less twice what the shorts are worth (the proceeds, and as much
-    again), less what working orders may still cost. Closing a position costs nothing.
+    again), less what open orders may still cost. Closing a position costs nothing.
     """
     free = account.cash
     for symbol, position in account.positions.items():
         if position.quantity < 0:
             owed = EXACT.multiply(-position.quantity, price_of(symbol))
             free = EXACT.subtract(free, 2 * owed)
-    closable: dict[tuple[str, Side], Decimal] = {}
-    for order in working:
-        terms, opening = order.terms, order.remaining
-        way = (terms.symbol, terms.side)
-        if way not in closable:
-            closable[way] = closable_by(terms.side, held=account.held(terms.symbol))
-        if closable[way]:
-            closing = min(opening, closable[way])
-            closable[way] = EXACT.subtract(closable[way], closing)
-            opening = EXACT.subtract(opening, closing)
-        if opening:
-            free = EXACT.subtract(free, EXACT.multiply(opening, asked_price(terms, price_of)))
-    return free
-
-
-def closable_by(side: Side, *, held: Decimal) -> Decimal:
-    """Return how much of a position an order of this side closes, rather than adds to."""
-    return max(ZERO, -held if side is Side.BUY else held)
-
-
-def asked_price(terms: Terms, price_of: Callable[[str], Decimal]) -> Decimal:
-    """Return the price an order is reckoned at before it has filled."""
-    if terms.limit_price is not None:
-        return terms.limit_price
-    return EXACT.multiply(max(price_of(terms.symbol), terms.stop_price or ZERO), CUSHION)
+    return EXACT.subtract(free, open_orders.cost(price_of, held=account.held, without=without))

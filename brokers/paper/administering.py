@@ -9,14 +9,16 @@ from aiohttp import web
 from brokers.paper import reading
 from brokers.paper.accounts import Account, Duplicates
 from brokers.paper.amounts import parse_amount
-from brokers.paper.house import Answer, Ask, digest, door
-from brokers.paper.ledger import Ledger, Line
+from brokers.paper.doors import digest, door
+from brokers.paper.house import Answer, Ask
+from brokers.paper.ledger import Line
 from brokers.paper.personalities import PAPER, PERSONALITIES, Personality
 from brokers.paper.refusals import Refusal
+from brokers.paper.revising import bust, correct
 
 PAGE, MOST_LINES = 1_000, 10_000
 MOST_STEPS = 10_000
-LINES = ("requests", "versions", "executions", "webhooks", "attempts")
+LINES = ("requests", "versions", "executions", "late", "webhooks", "attempts")
 
 
 def routes() -> list[web.RouteDef]:
@@ -28,6 +30,8 @@ def routes() -> list[web.RouteDef]:
         web.put("/admin/faults", door(set_faults, admin=True)),
         web.post("/admin/market", door(move_market, admin=True)),
         web.post("/admin/step", door(step, admin=True)),
+        web.post("/admin/executions/{id}/bust", door(bust_execution, admin=True)),
+        web.post("/admin/executions/{id}/correct", door(correct_execution, admin=True)),
         web.get("/admin/ledger/{table}", door(read_ledger, admin=True, recorded=False)),
     ]
 
@@ -54,7 +58,7 @@ def open_account(ask: Ask) -> Answer:
         personality=_personality(ask, PAPER),
     )
     if existing is None:
-        ask.house.exchange.keep_account(account, now=ask.now)
+        ask.house.exchange.records.keep_account(account, now=ask.now)
     return 200 if existing else 201, _account_json(account)
 
 
@@ -65,7 +69,7 @@ def change_account(ask: Ask) -> Answer:
     shorting = _flag(ask, "shorting", default=account.shorting)
     account.duplicates = _duplicates(ask, account.duplicates)
     account.shorting = shorting
-    ask.house.exchange.keep_account(account, now=ask.now)
+    ask.house.exchange.records.keep_account(account, now=ask.now)
     return 200, _account_json(account)
 
 
@@ -127,26 +131,53 @@ def step(ask: Ask) -> Answer:
     return 200, {"stepped": count}
 
 
+def bust_execution(ask: Ask) -> Answer:
+    """Take a trade back, and answer with the word that says so."""
+    reading.check_fields(ask.told, required=())
+    records = ask.house.exchange.records
+    word = bust(records, ask.path["id"], now=records.time(ask.now))
+    return 200, word.json()
+
+
+def correct_execution(ask: Ask) -> Answer:
+    """Restate a trade, and answer with the word that says so."""
+    reading.check_fields(ask.told, required=("quantity", "price"))
+    records, quantity, price = (
+        ask.house.exchange.records,
+        _amount(ask, "quantity"),
+        _amount(ask, "price"),
+    )
+    word = correct(
+        records, ask.path["id"], quantity=quantity, price=price, now=records.time(ask.now)
+    )
+    return 200, word.json()
+
+
 def read_ledger(ask: Ask) -> Answer:
-    """Answer lines of the ledger, from the disk: `orders` is each one's last, `versions` is all."""
+    """Answer lines of the ledger, from the disk.
+
+    `orders` is each order's last line, `versions` is all of them; `late` is
+    each promise's every state, `accounts` is every account as it now is.
+    """
     ask.only("account", "after", "limit")
-    ledger: Ledger = ask.house.exchange.ledger
+    exchange = ask.house.exchange
     account = ask.query.get("account")
     after = reading.read_count("after", ask.query.get("after"), default=0, most=10**9)
     limit = reading.read_count("limit", ask.query.get("limit"), default=PAGE, most=MOST_LINES)
     table = ask.path["table"]
+    if table == "accounts":  # not as they stand on the disk, with their secrets
+        accounts = exchange.books.accounts.values()
+        lines = [_account_json(one) for one in accounts if account in (None, one.key)]
+        return 200, {"lines": lines, "next_after": None}
     if table == "orders":
-        lines = [
-            line
-            for line in ledger.latest("orders")
-            if line.body["sequence"] > after and account in (None, line.account)
-        ][:limit]
-        return 200, _lines_json(lines, limit, last=lines[-1].body["sequence"] if lines else 0)
+        orders = list(exchange.ledger.firsts(account=account, after=after, limit=limit))
+        last = orders[-1][0] if orders else 0
+        return 200, _lines_json([line for _, line in orders], limit, last=last)
     if table not in LINES:
         raise Refusal("not_found", "The ledger has no such page.")
     name = "orders" if table == "versions" else table
-    lines = list(ledger.lines(name, account=account, after=after, limit=limit))
-    return 200, _lines_json(lines, limit, last=lines[-1].sequence if lines else 0)
+    found = list(exchange.ledger.lines(name, account=account, after=after, limit=limit))
+    return 200, _lines_json(found, limit, last=found[-1].sequence if found else 0)
 
 
 def _lines_json(lines: list[Line], limit: int, *, last: int) -> dict[str, object]:

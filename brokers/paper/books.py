@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from decimal import Decimal
 
 from brokers.paper.accounts import Account, account_from, buying_power
+from brokers.paper.committing import Commitments
+from brokers.paper.executions import Execution, execution_from
 from brokers.paper.ledger import Ledger
 from brokers.paper.market import Market
-from brokers.paper.orders import Execution, Order, execution_from, order_from
+from brokers.paper.orders import Order, order_from
+from brokers.paper.queueing import Queue
 from brokers.paper.refusals import Refusal
 
 
@@ -18,9 +20,11 @@ class Books:
     def __init__(self, ledger: Ledger) -> None:
         self.accounts: dict[str, Account] = {}
         self.orders: dict[str, Order] = {}
-        self.open: dict[str, Order] = {}  # oldest first: who came first trades first
+        self.queue = Queue()
         self.traded = 0
+        self._trades: dict[str, Execution] = {}  # by id: the latest word on each
         self._open_of: dict[str, dict[str, Order]] = {}
+        self._commitments_of: dict[str, Commitments] = {}
         self._orders_of: dict[str, list[Order]] = {}
         self._executions_of: dict[str, list[Execution]] = {}
         self._executions_in: dict[str, list[Execution]] = {}
@@ -36,6 +40,7 @@ class Books:
         """Take in an account, new or changed."""
         self.accounts[account.key] = account
         self._open_of.setdefault(account.key, {})
+        self._commitments_of.setdefault(account.key, Commitments())
         self._orders_of.setdefault(account.key, [])
         self._executions_of.setdefault(account.key, [])
 
@@ -46,15 +51,24 @@ class Books:
         key = (order.account, order.terms.client_order_id)
         self._by_client_id.setdefault(key, []).append(order)
         if not order.ended:
-            self.open[order.id] = self._open_of[order.account][order.id] = order
+            self.queue.enter(order)
+        self.keep_order(order)
 
-    def close_order(self, order: Order) -> None:
-        """Take an order that has ended off the open ones."""
-        self.open.pop(order.id, None)
-        self._open_of[order.account].pop(order.id, None)
+    def keep_order(self, order: Order) -> None:
+        """Take in what has become of an order: if it is open, where it waits, what it binds."""
+        if order.ended:
+            self._open_of[order.account].pop(order.id, None)
+        else:
+            self._open_of[order.account][order.id] = order
+        self.queue.keep(order)
+        self._commitments_of[order.account].keep(order)
 
     def add_execution(self, execution: Execution, *, account: str) -> None:
-        """Take in a trade: cash and position follow it."""
+        """Take in a trade, or a later word on one: cash and position follow it."""
+        earlier = self._trades.get(execution.id)
+        if earlier is not None:
+            self.accounts[account].unbook(earlier)
+        self._trades[execution.id] = execution
         self.accounts[account].book(execution)
         self._executions_of[account].append(execution)
         self._executions_in.setdefault(execution.order_id, []).append(execution)
@@ -72,24 +86,35 @@ class Books:
         return self._orders_of[account.key]
 
     def orders_with(self, account: Account, client_order_id: str) -> list[Order]:
-        """Return an account's orders with a client order id: one, unless it takes duplicates."""
+        """Return an account's orders with a client order id, oldest first: one, as a rule."""
         return self._by_client_id.get((account.key, client_order_id), [])
 
+    def trade(self, execution_id: str) -> Execution:
+        """Return the latest word on a trade. Raises Refusal."""
+        found = self._trades.get(execution_id)
+        if found is None:
+            raise Refusal("not_found", "There is no such execution.", field="id")
+        return found
+
     def executions_of(self, account: Account) -> list[Execution]:
-        """Return an account's executions, oldest first."""
+        """Return an account's executions, and later words on them, as they were told."""
         return self._executions_of[account.key]
 
     def executions_in(self, order: Order) -> list[Execution]:
-        """Return an order's executions, oldest first."""
+        """Return an order's executions, and later words on them, as they were told."""
         return self._executions_in.get(order.id, [])
 
-    def working(self, account: Account, *, without: Order | None = None) -> list[Order]:
-        """Return an account's open orders, as if one of them were not there."""
-        return [order for order in self._open_of[account.key].values() if order is not without]
+    def open_of(self, account: Account) -> dict[str, Order]:
+        """Return an account's open orders by id."""
+        return self._open_of[account.key]
+
+    def commitments_of(self, account: Account) -> Commitments:
+        """Return what an account's open orders bind."""
+        return self._commitments_of[account.key]
 
     def buying_power(
         self, account: Account, market: Market, *, without: Order | None = None
     ) -> Decimal:
         """Return what is free for new orders, as if one of the open ones were not there."""
-        working: Iterable[Order] = self.working(account, without=without)
-        return buying_power(account, working, market.price_of)
+        open_orders = self._commitments_of[account.key]
+        return buying_power(account, open_orders, market.price_of, without=without)

@@ -1,4 +1,4 @@
-"""What may go wrong at this exchange when it is told to: a table, and who it is set for.
+"""Who meets which faults: the settings of every account, and the dice. `mishaps` is the table.
 
 Faults are set per account, with a probability, a count of requests to come, or
 both, while the exchange runs. The same seed and the same requests meet the same faults.
@@ -8,73 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from decimal import Decimal
-from enum import StrEnum
 from random import Random
 from typing import Any
 
 from brokers.paper.amounts import ZERO, write_amount
+from brokers.paper.mishaps import FAULTS, Fault, Point
 from brokers.paper.reading import check_fields
 from brokers.paper.refusals import Refusal
 
 FINEST = 1_000_000  # probabilities are drawn to this many parts
-
-
-class Point(StrEnum):
-    """When a fault may strike."""
-
-    ANSWER = "answer"  # instead of the answer to a POST of an order; one at most
-    AROUND = "around"  # beside that answer
-    NEWS = "news"  # when a webhook becomes due
-    ATTEMPT = "attempt"  # at each try of delivering one
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
-    """One line of the table. `seconds` and `times` are what it takes, and their defaults."""
-
-    point: Point
-    says: str
-    seconds: Decimal | None = None
-    times: int | None = None
-
-
-NOT_ACCEPTED = "not_accepted_504"
-
-FAULTS: Mapping[str, Fault] = {
-    NOT_ACCEPTED: Fault(point=Point.ANSWER, says="The order is never seen; a 504 comes back."),
-    "accept_then_504": Fault(point=Point.ANSWER, says="The order is taken; a 504 comes back."),
-    "accept_then_html_502": Fault(
-        point=Point.ANSWER, says="The order is taken; a page of HTML comes back, with a 502."
-    ),
-    "accept_then_hang": Fault(
-        point=Point.ANSWER, says="The order is taken; nothing comes back.", seconds=Decimal(60)
-    ),
-    "accept_then_reset": Fault(
-        point=Point.ANSWER, says="The order is taken; the connection is reset."
-    ),
-    "accept_then_truncated_201": Fault(
-        point=Point.ANSWER, says="The order is taken; half of the answer comes back."
-    ),
-    "webhook_before_answer": Fault(
-        point=Point.AROUND,
-        says="The answer waits until the order's webhooks have been tried.",
-        seconds=Decimal(5),
-    ),
-    "webhook_drop": Fault(point=Point.NEWS, says="The webhook is never sent."),
-    "webhook_delay": Fault(point=Point.NEWS, says="The webhook is sent late.", seconds=Decimal(2)),
-    "webhook_reorder": Fault(
-        point=Point.NEWS,
-        says="The webhook is sent after the account's next one, or when the time is up.",
-        seconds=Decimal(2),
-    ),
-    "webhook_duplicate": Fault(
-        point=Point.NEWS, says="The webhook is sent so many times more.", times=1
-    ),
-    "webhook_bad_signature": Fault(
-        point=Point.ATTEMPT, says="The webhook is signed with another secret, this once."
-    ),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,8 +52,7 @@ class Faults:
         setting = self._settings.get((account, name))
         if setting is None:
             return None
-        seed = f"{self._seed}:{account}:faults"
-        dice = self._dice.setdefault(account, Random(seed))  # noqa: S311  (repeatable on purpose)
+        dice = self._dice_of(account)
         if setting.next:
             struck = replace(setting, next=setting.next - 1, fired=setting.fired + 1)
         elif dice.randrange(FINEST) < setting.probability * FINEST:
@@ -118,6 +61,14 @@ class Faults:
             return None
         self._settings[account, name] = struck
         return struck
+
+    def within(self, account: str, seconds: Decimal) -> timedelta:
+        """Return some time up to so many seconds."""
+        return timedelta(seconds=float(seconds) * self._dice_of(account).random())
+
+    def one_in(self, account: str, count: int) -> bool:
+        """Say yes once in so many times."""
+        return not self._dice_of(account).randrange(count)
 
     def setting(self, account: str, name: str) -> Setting:
         """Return how a fault is set."""
@@ -131,6 +82,12 @@ class Faults:
             self._settings[account, name] = replace(
                 settings.get(name, _unset(FAULTS[name])), fired=fired
             )
+
+    def _dice_of(self, account: str) -> Random:
+        if account not in self._dice:
+            seed = f"{self._seed}:{account}:faults"
+            self._dice[account] = Random(seed)  # noqa: S311  (repeatable on purpose)
+        return self._dice[account]
 
     def json(self, account: str) -> dict[str, dict[str, Any]]:
         """Return the whole table as it is set for an account."""
@@ -185,7 +142,7 @@ def _read(name: str, told: object) -> Setting:
     return Setting(
         probability=_number(told, "probability", ZERO, most=1),
         next=int(_number(told, "next", ZERO, most=1_000_000)),
-        seconds=_number(told, "seconds", unset.seconds, most=300),
+        seconds=_number(told, "seconds", unset.seconds, most=fault.longest),
         times=int(_number(told, "times", Decimal(unset.times), most=100)),
     )
 

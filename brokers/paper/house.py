@@ -1,38 +1,22 @@
-"""The running exchange: its parts, who may come in, and how every request is taken.
-
-One way in: read, judge, record, commit, answer. The answer may then be
-spoiled; what happened has happened by then.
-"""
+"""The running exchange: its parts, and what one request to it is."""
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
-import hmac
-import json
-import logging
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from aiohttp import web
 
 from brokers.paper.accounts import Account
-from brokers.paper.exchange import Exchange, News
-from brokers.paper.faults import NOT_ACCEPTED, Faults, Point
+from brokers.paper.exchange import Exchange
+from brokers.paper.faults import Faults
 from brokers.paper.personalities import PAPER, Personality
 from brokers.paper.reading import read_object
 from brokers.paper.refusals import Refusal
-from brokers.paper.spoiling import SPOILS
 from brokers.paper.telling import Teller
-
-LARGEST_BODY = 64 * 1024  # bytes
-KEPT = 8 * 1024  # bytes of a body kept in the ledger
-NOBODY = hashlib.sha256(b"").hexdigest()
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -46,16 +30,24 @@ class House:
     ticking: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Ask:
-    """One request, read and let in. `told` is its JSON body, empty if it has none."""
+    """One request that was let in."""
 
     house: House
     account: Account | None  # None: an admin
     path: Mapping[str, str]
     query: Mapping[str, str]
-    told: dict[str, Any]
+    body: bytes
     now: datetime
+    as_of: datetime | None = None  # the answer is to be what was so then
+    due: datetime | None = None  # it is to be done only then
+    fault: str = ""
+
+    @cached_property
+    def told(self) -> dict[str, Any]:
+        """The JSON object of its body, empty if it has none. Raises Refusal."""
+        return read_object(self.body) if self.body else {}
 
     @property
     def client(self) -> Account:
@@ -66,8 +58,8 @@ class Ask:
 
     @property
     def words(self) -> Personality:
-        """How the account is spoken to."""
-        return self.client.personality
+        """How whoever asks is spoken to."""
+        return PAPER if self.account is None else self.account.personality
 
     def only(self, *names: str) -> None:
         """Raise Refusal for a query parameter of any other name."""
@@ -76,7 +68,7 @@ class Ask:
                 raise Refusal("invalid_parameter", "There is no such parameter.", field=name[:64])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """What was decided of a request, and how it is to be told. Status 0: nothing was."""
 
@@ -84,139 +76,11 @@ class Decision:
     told: Mapping[str, Any]
     code: str = ""  # the exchange's own, for a refusal
     order_id: str = ""
+    earlier_order_id: str = ""  # of the first of two, where something in between sent it twice
+    late_id: str = ""  # of the promise to take it later
+    spoiled_by: str = ""  # the fault that is yet to strike the answer itself
 
 
-UNDECIDED = Decision(0, {})
 Answer = tuple[int, Mapping[str, Any]]
 Asked = Callable[[Ask], Answer]
 HOUSE = web.AppKey("house", House)
-
-
-def door(
-    asked: Asked, *, admin: bool = False, order: bool = False, recorded: bool = True
-) -> Callable[[web.Request], Any]:
-    """Return the aiohttp handler for one thing that may be asked.
-
-    `order` says that faults may strike it, `recorded` that the ledger has a line for it.
-    """
-
-    async def handle(request: web.Request) -> web.StreamResponse:
-        house = request.app[HOUSE]
-        try:
-            account = _admin(house, request) if admin else _client(house, request)
-        except Refusal as refusal:
-            return web.json_response(refusal.json(), status=refusal.status)
-        body = await request.read()
-        key = "" if account is None else account.key
-        fault = house.faults.first(key, Point.ANSWER) if order else None
-        lost = fault == NOT_ACCEPTED
-        # Nothing is awaited inside: one request at a time changes anything.
-        try:
-            decision = UNDECIDED if lost else _decide(asked, house, account, request, body)
-            if recorded:
-                _record(house, key, request, body, decision, fault=fault)
-            news = house.exchange.commit() if request.method != "GET" else []
-        except Exception:
-            # What is in memory may no longer be what is in the ledger. The ledger is right.
-            logger.exception("The exchange stops rather than disagree with its ledger")
-            os._exit(70)
-        if order:
-            await _tell_first(house, key, news)
-        answer = web.json_response(decision.told, status=decision.status or 504)
-        if fault is None:
-            return answer
-        return await SPOILS[fault](request, answer, house.faults.setting(key, fault))
-
-    return handle
-
-
-@web.middleware
-async def in_json(
-    request: web.Request, handler: Callable[[web.Request], Any]
-) -> web.StreamResponse:
-    """Answer what aiohttp itself refuses in the same words as everything else."""
-    try:
-        answer: web.StreamResponse = await handler(request)
-    except web.HTTPException as error:
-        code = {404: "no_such_path", 405: "method_not_allowed", 413: "too_large"}.get(
-            error.status, "internal"
-        )
-        told = {"code": code, "message": error.reason}
-        return web.json_response(told, status=error.status)
-    return answer
-
-
-def digest(secret: str) -> str:
-    """Return what is kept of a secret."""
-    return hashlib.sha256(secret.encode(errors="replace")).hexdigest()
-
-
-def _decide(
-    asked: Asked, house: House, account: Account | None, request: web.Request, body: bytes
-) -> Decision:
-    try:
-        status, told = asked(
-            Ask(
-                house,
-                account,
-                request.match_info,
-                request.query,
-                read_object(body) if body else {},
-                datetime.now(UTC),
-            )
-        )
-    except Refusal as refusal:
-        status, told = (PAPER if account is None else account.personality).declines(refusal)
-        return Decision(status, told, code=refusal.code)
-    return Decision(status, told, order_id=str(told.get("id", "")))
-
-
-async def _tell_first(house: House, key: str, news: list[News]) -> None:
-    """Hold the answer until its news has been tried, where that fault strikes."""
-    wait = house.faults.strikes(key, "webhook_before_answer") if news else None
-    if wait is not None:
-        within = float(wait.seconds)
-        await asyncio.gather(*(house.teller.first_try(item, within=within) for item in news))
-
-
-def _client(house: House, request: web.Request) -> Account:
-    """Return the account whose key and secret these are. Raises Refusal."""
-    account = house.exchange.books.accounts.get(request.headers.get("X-Paper-Key", ""))
-    expected = NOBODY if account is None else account.secret_digest
-    given = digest(request.headers.get("X-Paper-Secret", ""))
-    if not hmac.compare_digest(expected, given) or account is None:
-        raise Refusal("unauthorized", "There is no account with this key and secret.")
-    return account
-
-
-def _admin(house: House, request: web.Request) -> Account | None:
-    """Return no account, for an admin has none. Raises Refusal for anyone else."""
-    given = request.headers.get("X-Paper-Admin", "")
-    if not hmac.compare_digest(digest(house.admin_token), digest(given)):
-        raise Refusal("unauthorized", "This takes the admin token.")
-    return None
-
-
-def _record(
-    house: House,
-    key: str,
-    request: web.Request,
-    body: bytes,
-    decision: Decision,
-    *,
-    fault: str | None,
-) -> None:
-    """Add a line for a request and what was decided, whatever becomes of the answer."""
-    line = {
-        "method": request.method,
-        "path": request.path,
-        "query": request.query_string,
-        "body": body[:KEPT].decode(errors="replace"),
-        "status": decision.status,
-        "code": decision.code,
-        "order_id": decision.order_id,
-        "fault": fault or "",
-    }
-    house.exchange.ledger.append(
-        "requests", line, at=datetime.now(UTC), account=key, name=json.dumps(line["path"])[1:-1]
-    )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from brokers.paper.accounts import Account, asked_price, closable_by
+from brokers.paper.accounts import Account
 from brokers.paper.amounts import EXACT, ZERO, write_amount
 from brokers.paper.books import Books
+from brokers.paper.committing import asked_price, closable_by
 from brokers.paper.market import Instrument, Market
 from brokers.paper.orders import Order, Terms
 from brokers.paper.refusals import Refusal
@@ -52,13 +53,8 @@ def _judge_means(
     opening = terms.quantity
     closable = closable_by(terms.side, held=account.held(terms.symbol))
     if closable:
-        promised = sum(
-            (
-                order.remaining
-                for order in books.working(account, without=replacing)
-                if (order.terms.symbol, order.terms.side) == (terms.symbol, terms.side)
-            ),
-            ZERO,
+        promised = books.commitments_of(account).promised(
+            terms.symbol, terms.side, without=replacing
         )
         still = max(ZERO, EXACT.subtract(closable, promised))
         opening = max(ZERO, EXACT.subtract(opening, still))

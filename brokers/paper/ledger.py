@@ -24,13 +24,15 @@ TABLES = {
     "requests": "what was asked, what was decided, and which fault met it",
     "accounts": "an account as it now is",
     "orders": "an order as it now is; one line per version",
-    "executions": "a trade",
+    "executions": "a trade, or a later word on one",
+    "late": "an order that was promised, as it now is: pending, taken, or that it never was",
     "webhooks": "news owed to an account's webhook",
     "attempts": "one try at delivering a webhook, and what came of it",
     "settings": "the faults as they are now set",
     "marks": "the market's prices",
 }
 UNIQUE = ("executions", "webhooks")  # tables in which a name occurs once
+FIRST = "json_extract(body, '$.version') = 1"  # an order's first line
 
 
 class LedgerInUse(Exception):
@@ -69,6 +71,7 @@ class Ledger:
         self._db.execute("PRAGMA synchronous = FULL")
         for table in TABLES:
             self._db.executescript(_schema(table))
+        self._db.execute(f"CREATE INDEX IF NOT EXISTS orders_first ON orders (seq) WHERE {FIRST}")
         self._dirty = False
 
     def append(
@@ -128,6 +131,27 @@ class Ledger:
         )
         for sequence, at, account, name, body in rows:
             yield Line(sequence, read_time(at), account, name, json.loads(body))
+
+    def firsts(
+        self, *, account: str | None = None, after: int = 0, limit: int = -1
+    ) -> Iterator[tuple[int, Line]]:
+        """Yield orders as they now are, in the order they first came: the sequence of each one's
+        first line, after which to go on, and its last line."""
+        whose = "" if account is None else " AND account = ?"
+        values: list[str | int] = [after] if account is None else [after, account]
+        rows = self._db.execute(
+            f"SELECT seq, name FROM orders WHERE {FIRST} AND seq > ?{whose}"  # noqa: S608
+            f" ORDER BY seq LIMIT {limit:d}",
+            values,
+        )
+        for first, order in rows.fetchall():
+            last = self._db.execute(
+                "SELECT seq, at, account, name, body FROM orders WHERE name = ?"
+                " ORDER BY seq DESC LIMIT 1",
+                (order,),
+            ).fetchone()
+            sequence, at, whom, name, body = last
+            yield first, Line(sequence, read_time(at), whom, name, json.loads(body))
 
     def undelivered(self, *, since: datetime) -> Iterator[Line]:
         """Yield the webhooks whose delivery has not ended, oldest first."""

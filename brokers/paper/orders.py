@@ -1,9 +1,9 @@
-"""Orders and executions as the exchange knows them, and their JSON, on the wire and on disk."""
+"""Orders as the exchange knows them, and their JSON, on the wire and on disk."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -70,6 +70,8 @@ class Order:
     replaces: str = ""
     replaced_by: str = ""
     reason: str = ""
+    ended_as: Standing | None = None  # it was out of the market before a late fill completed it
+    told: dict[str, Any] = field(default_factory=dict)  # its JSON as of the last change
 
     @property
     def ended(self) -> bool:
@@ -83,19 +85,11 @@ class Order:
 
     def json(self) -> dict[str, Any]:
         """Return the order as the wire and the ledger have it."""
-        terms = self.terms
         return {
             "id": self.id,
             "sequence": self.sequence,
             "version": self.version,
-            "client_order_id": terms.client_order_id,
-            "symbol": terms.symbol,
-            "side": terms.side.value,
-            "type": terms.type.value,
-            "time_in_force": terms.time_in_force.value,
-            "quantity": write_amount(terms.quantity),
-            "limit_price": write_optional(terms.limit_price),
-            "stop_price": write_optional(terms.stop_price),
+            **terms_json(self.terms),
             "status": self.standing.value,
             "filled_quantity": write_amount(self.filled),
             "cost": write_amount(self.cost),
@@ -106,6 +100,7 @@ class Order:
             "replaces": self.replaces or None,
             "replaced_by": self.replaced_by or None,
             "reason": self.reason or None,
+            "ended_as": None if self.ended_as is None else self.ended_as.value,
             "created_at": write_time(self.created_at),
             "updated_at": write_time(self.updated_at),
         }
@@ -113,20 +108,12 @@ class Order:
 
 def order_from(told: Mapping[str, Any], *, account: str) -> Order:
     """Return the order whose JSON this is."""
+    ended_as = told.get("ended_as")  # not there in a ledger from before there were late fills
     return Order(
         id=told["id"],
         sequence=told["sequence"],
         account=account,
-        terms=Terms(
-            client_order_id=told["client_order_id"],
-            symbol=told["symbol"],
-            side=Side(told["side"]),
-            type=OrderType(told["type"]),
-            time_in_force=TimeInForce(told["time_in_force"]),
-            quantity=Decimal(told["quantity"]),
-            limit_price=read_optional(told["limit_price"]),
-            stop_price=read_optional(told["stop_price"]),
-        ),
+        terms=terms_from(told),
         standing=Standing(told["status"]),
         created_at=read_time(told["created_at"]),
         updated_at=read_time(told["updated_at"]),
@@ -137,51 +124,34 @@ def order_from(told: Mapping[str, Any], *, account: str) -> Order:
         replaces=told["replaces"] or "",
         replaced_by=told["replaced_by"] or "",
         reason=told["reason"] or "",
+        ended_as=None if ended_as is None else Standing(ended_as),
+        told=dict(told),
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Execution:
-    """One trade against an order. Its id is unique in the whole exchange, for ever."""
-
-    id: str
-    sequence: int
-    number: int  # of this order's executions, from 1
-    order_id: str
-    client_order_id: str
-    symbol: str
-    side: Side
-    quantity: Decimal
-    price: Decimal
-    at: datetime
-
-    def json(self) -> dict[str, Any]:
-        """Return the execution as the wire and the ledger have it."""
-        return {
-            "id": self.id,
-            "sequence": self.sequence,
-            "number": self.number,
-            "order_id": self.order_id,
-            "client_order_id": self.client_order_id,
-            "symbol": self.symbol,
-            "side": self.side.value,
-            "quantity": write_amount(self.quantity),
-            "price": write_amount(self.price),
-            "at": write_time(self.at),
-        }
+def terms_json(terms: Terms) -> dict[str, Any]:
+    """Return terms as the wire and the ledger have them."""
+    return {
+        "client_order_id": terms.client_order_id,
+        "symbol": terms.symbol,
+        "side": terms.side.value,
+        "type": terms.type.value,
+        "time_in_force": terms.time_in_force.value,
+        "quantity": write_amount(terms.quantity),
+        "limit_price": write_optional(terms.limit_price),
+        "stop_price": write_optional(terms.stop_price),
+    }
 
 
-def execution_from(told: Mapping[str, Any]) -> Execution:
-    """Return the execution whose JSON this is."""
-    return Execution(
-        id=told["id"],
-        sequence=told["sequence"],
-        number=told.get("number", 0),  # a ledger from before they were counted
-        order_id=told["order_id"],
+def terms_from(told: Mapping[str, Any]) -> Terms:
+    """Return the terms whose JSON this is."""
+    return Terms(
         client_order_id=told["client_order_id"],
         symbol=told["symbol"],
         side=Side(told["side"]),
+        type=OrderType(told["type"]),
+        time_in_force=TimeInForce(told["time_in_force"]),
         quantity=Decimal(told["quantity"]),
-        price=Decimal(told["price"]),
-        at=read_time(told["at"]),
+        limit_price=read_optional(told["limit_price"]),
+        stop_price=read_optional(told["stop_price"]),
     )

@@ -20,6 +20,8 @@ from brokers.paper.refusals import Refusal
 Words = Mapping[Standing, str]
 Stamp = Callable[[datetime], str | int]
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
 PAPER_WORDS: Words = {standing: standing.value for standing in Standing}
 ALPACA_WORDS: Words = {
     Standing.WAITING: "new",  # a stop is new until it is reached
@@ -52,7 +54,7 @@ def _in_nanoseconds(at: datetime) -> str:
 
 
 def _as_milliseconds(at: datetime) -> int:
-    return round(at.timestamp() * 1000)
+    return (at - EPOCH) // timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,11 +84,16 @@ class Personality:
             "created_at": self.stamp(read_time(told["created_at"])),
             "updated_at": self.stamp(read_time(told["updated_at"])),
         }
+        out.pop("ended_as", None)  # its own affair
         return out if self.tells_version else _without_version(out)
 
     def execution(self, told: Mapping[str, Any]) -> dict[str, Any]:
         """Return an execution, as the ledger has it, in this broker's words."""
-        out = {**told, "at": self.stamp(read_time(told["at"]))}
+        out = {
+            **told,
+            "at": self.stamp(read_time(told["at"])),
+            "told_at": self.stamp(read_time(told["told_at"])),
+        }
         number = out.pop("number")
         if self.reuses_execution_ids:
             out["id"] = f"exec-{number:03d}"

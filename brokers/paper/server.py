@@ -11,7 +11,9 @@ from aiohttp import web
 from brokers.paper import administering, looking, reading
 from brokers.paper.accounts import Webhook, equity
 from brokers.paper.amounts import write_amount
-from brokers.paper.house import HOUSE, LARGEST_BODY, Answer, Ask, House, door, in_json
+from brokers.paper.doors import LARGEST_BODY, door, in_json
+from brokers.paper.house import HOUSE, Answer, Ask, House
+from brokers.paper.mishaps import Point
 from brokers.paper.refusals import Refusal
 
 LONGEST_BAR = 86_400  # seconds
@@ -26,13 +28,15 @@ def make_app(house: House) -> web.Application:
     app.add_routes(
         [
             web.get("/healthz", _health),
-            web.post("/v1/orders", door(submit, order=True)),
-            web.get("/v1/orders", door(looking.list_orders)),
-            web.get("/v1/orders/{id}", door(looking.read_order)),
-            web.delete("/v1/orders/{id}", door(cancel)),
-            web.post("/v1/orders/{id}/replace", door(replace, order=True)),
-            web.get("/v1/orders/{id}/executions", door(looking.list_executions_in)),
-            web.get("/v1/executions", door(looking.list_executions)),
+            web.post("/v1/orders", door(submit, point=Point.ANSWER)),
+            web.get("/v1/orders", door(looking.list_orders, point=Point.READ)),
+            web.get("/v1/orders/{id}", door(looking.read_order, point=Point.READ)),
+            web.delete("/v1/orders/{id}", door(cancel, point=Point.CANCEL)),
+            web.post("/v1/orders/{id}/replace", door(replace, point=Point.ANSWER)),
+            web.get(
+                "/v1/orders/{id}/executions", door(looking.list_executions_in, point=Point.READ)
+            ),
+            web.get("/v1/executions", door(looking.list_executions, point=Point.READ)),
             web.get("/v1/positions", door(list_positions)),
             web.get("/v1/account", door(read_account)),
             web.get("/v1/webhook", door(read_webhook)),
@@ -49,9 +53,12 @@ def make_app(house: House) -> web.Application:
 
 def submit(ask: Ask) -> Answer:
     """Take a new order: 201, or 200 for one that was there."""
-    terms = reading.read_terms(ask.told)
-    order, is_new = ask.house.exchange.place(ask.client, terms, now=ask.now)
-    return 201 if is_new else 200, ask.words.order(order.json())
+    exchange, terms = ask.house.exchange, reading.read_terms(ask.told)
+    if ask.due is not None:
+        promise = exchange.promises.make(ask.client.key, terms, due=ask.due, now=ask.now)
+        return 0, {"id": promise.id}
+    order, is_new = exchange.place(ask.client, terms, now=ask.now)
+    return 201 if is_new else 200, ask.words.order(order.told)
 
 
 def replace(ask: Ask) -> Answer:
@@ -60,14 +67,23 @@ def replace(ask: Ask) -> Answer:
     old = exchange.books.order(ask.client, ask.path["id"])
     terms = reading.read_replacement(ask.told, of=old.terms)
     filled = reading.read_filled(ask.told)
+    if ask.due is not None:
+        promise = exchange.promises.make(
+            ask.client.key, terms, due=ask.due, replaces=old.id, filled=filled, now=ask.now
+        )
+        return 0, {"id": promise.id}
     order, is_new = exchange.replace(ask.client, old.id, terms, filled=filled, now=ask.now)
-    return 201 if is_new else 200, ask.words.order(order.json())
+    return 201 if is_new else 200, ask.words.order(order.told)
 
 
 def cancel(ask: Ask) -> Answer:
     """Take a wish to cancel: 202, and the order as it is until the next tick."""
-    order = ask.house.exchange.cancel(ask.client, ask.path["id"], now=ask.now)
-    return 202, ask.words.order(order.json())
+    exchange = ask.house.exchange
+    order = exchange.cancel(ask.client, ask.path["id"], now=ask.now)
+    if ask.fault and not order.ended:
+        after = ask.house.faults.setting(order.account, ask.fault).seconds
+        exchange.fate.canceling(order, ask.fault, after)
+    return 202, ask.words.order(order.told)
 
 
 def list_positions(ask: Ask) -> Answer:
@@ -147,7 +163,7 @@ def set_webhook(ask: Ask) -> Answer:
             "invalid_webhook", "secret must be whsec_ and 16 to 64 bytes in base64.", field="secret"
         )
     ask.client.webhook = Webhook(url=url, secret=secret)
-    ask.house.exchange.keep_account(ask.client, now=ask.now)
+    ask.house.exchange.records.keep_account(ask.client, now=ask.now)
     return 200, {"url": url, "disabled": False}
 
 

@@ -13,7 +13,8 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
 
-from brokers.paper.faults import NOT_ACCEPTED, Setting
+from brokers.paper.faults import Setting
+from brokers.paper.mishaps import LATE, NOT_ACCEPTED
 
 LOOK_EVERY = 0.1  # seconds between looks at whether a client that gets no answer has left
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER of nothing: closing sends RST, not FIN
@@ -26,6 +27,12 @@ async def gateway_timeout(
 ) -> web.Response:
     """Answer what a proxy answers when whoever is behind it says nothing."""
     return web.Response(status=504, text="upstream request timeout", content_type="text/plain")
+
+
+async def slow_down(_request: web.Request, answer: web.Response, setting: Setting) -> web.Response:
+    """Say when to come back."""
+    answer.headers["Retry-After"] = f"{setting.seconds:f}"
+    return answer
 
 
 async def html_page(
@@ -72,6 +79,8 @@ async def cut_short(request: web.Request, answer: web.Response, _setting: Settin
 
 SPOILS: Mapping[str, Spoil] = {
     NOT_ACCEPTED: gateway_timeout,
+    LATE: gateway_timeout,
+    "too_many_429": slow_down,
     "accept_then_504": gateway_timeout,
     "accept_then_html_502": html_page,
     "accept_then_hang": silence,

@@ -9,17 +9,14 @@ from __future__ import annotations
 import asyncio
 import heapq
 import json
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from random import Random
 
 import aiohttp
 
 from brokers import signatures
-from brokers.paper.accounts import Account
-from brokers.paper.exchange import News
 from brokers.paper.faults import Faults
-from brokers.paper.ledger import Ledger
+from brokers.paper.recording import FOREIGN, News, Records
 
 PAUSES = (0.5, 1, 2, 5, 10, 30, 60)  # seconds between tries; the last one again and again
 JITTER = 0.2  # of a pause, either way, so that what failed together is not retried together
@@ -34,10 +31,9 @@ WRONG_SECRET = "whsec_" + "d3Jvbmc" * 4  # no account's
 class Teller:
     """Everything owed to webhooks. `tell` takes more; `run` delivers, for as long as it runs."""
 
-    def __init__(
-        self, ledger: Ledger, faults: Faults, accounts: Mapping[str, Account], *, seed: int
-    ) -> None:
-        self._ledger, self._faults, self._accounts = ledger, faults, accounts
+    def __init__(self, records: Records, faults: Faults, *, seed: int) -> None:
+        self._records, self._faults = records, faults
+        self._ledger, self._accounts = records.ledger, records.books.accounts
         self._random = Random(f"{seed}:telling")  # noqa: S311  (jitter)
         self._due: list[tuple[float, int, News, int]] = []  # a heap: when, tie, what, which try
         self._ties = 0
@@ -50,6 +46,10 @@ class Teller:
     def tell(self, news: News) -> None:
         """Have a piece of news delivered."""
         key, now = news.account, _clock()
+        if self._faults.strikes(key, "webhook_foreign"):
+            foreign = self._records.foreign(news, now=datetime.now(UTC))
+            if foreign is not None:
+                self._plan(foreign, now)
         if self._faults.strikes(key, "webhook_drop"):
             self._record(news, 0, fault="webhook_drop", final=True)
             return
@@ -105,9 +105,13 @@ class Teller:
             self._record(news, tries, failure="the webhook is off", final=True)
             return
         spoiled = self._faults.strikes(news.account, "webhook_bad_signature")
+        stale = None if spoiled else self._faults.strikes(news.account, "webhook_stale")
         body = json.dumps(news.body).encode()
-        stamp = int(datetime.now(UTC).timestamp())
+        stamp = int(datetime.now(UTC).timestamp() - float(stale.seconds if stale else 0))
         secret = WRONG_SECRET if spoiled else hook.secret
+        fault = "webhook_bad_signature" if spoiled else "webhook_stale" if stale else ""
+        if news.id.startswith(FOREIGN):
+            fault = fault or "webhook_foreign"
         headers = {
             "content-type": "application/json",
             "webhook-id": news.id,
@@ -123,7 +127,7 @@ class Teller:
                     status = answer.status
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
                 failure = f"{type(error).__name__}: {error}"
-        self._conclude(news, tries, status, failure, fault="webhook_bad_signature" * bool(spoiled))
+        self._conclude(news, tries, status, failure, fault=fault)
         if news.id in self._tried:
             self._tried[news.id].set()
 

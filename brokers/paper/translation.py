@@ -27,7 +27,7 @@ from brokers.parsing import (
     parse_time,
     parse_whole,
 )
-from brokers.vocabulary import OrderType, Side, Status, TimeInForce
+from brokers.vocabulary import ExecutionKind, OrderType, Side, Status, TimeInForce
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -86,6 +86,9 @@ def fill(execution: Mapping[str, Any], dialect: Dialect = PAPER) -> Fill:
         quantity=parse_amount(execution["quantity"]),
         price=parse_amount(execution["price"]),
         executed_at=at,
+        # A word we do not know must not pass for a trade: then the whole answer is unreadable.
+        kind=ExecutionKind(execution["kind"]),
+        revision=parse_whole(execution["revision"]),
         symbol=_name(execution["symbol"]),
         side=Side(execution["side"]),
         wire_id=parse_text(execution["client_order_id"]),

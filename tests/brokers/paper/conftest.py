@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from brokers.paper.accounts import Account, Webhook
-from brokers.paper.exchange import Exchange, News
+from brokers.paper.exchange import Exchange
 from brokers.paper.ledger import Ledger
 from brokers.paper.orders import Order, Terms
+from brokers.paper.recording import News
 from brokers.vocabulary import OrderType, Side, TimeInForce
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -29,7 +30,7 @@ class Floor:
         self._open()
         self.account = Account(key="k", secret_digest="d", name="k", deposit=Decimal(cash))
         self.account.webhook = Webhook(url="http://x", secret="whsec_eA==")
-        self.exchange.keep_account(self.account, now=NOON)
+        self.exchange.records.keep_account(self.account, now=NOON)
         self.price("150")
 
     def price(self, price: str, *, size: str = "1000000", symbol: str = "AAPL") -> None:

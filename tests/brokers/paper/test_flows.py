@@ -104,7 +104,7 @@ def _check(floor: Floor) -> None:
         assert order.filled == sum(fill.quantity for fill in fills) <= order.terms.quantity
         assert order.cost == sum(fill.quantity * fill.price for fill in fills)
         assert (order.standing is Standing.FILLED) == (order.remaining == 0)
-        assert (order.id in books.open) == (not order.ended)
+        assert (order.id in books.open_of(floor.account)) == (not order.ended)
         limit = order.terms.limit_price
         for fill in fills:
             assert limit is None or (
@@ -123,7 +123,7 @@ def _books(floor: Floor) -> object:
         {symbol: (held.quantity, held.average_price) for symbol, held in account.positions.items()},
         account.cash,
         account.record(),
-        list(books.open),
+        list(books.open_of(floor.account)),
         books.traded,
     )
 
