@@ -17,6 +17,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import cycle
 from types import TracebackType
 from typing import Any
 
@@ -24,6 +25,7 @@ from redis import RedisError
 
 from tests.chaos.failpoints import KILL, POINTS
 from tests.chaos.lineup import BROKER, DOWN, UP, WEBHOOKS, ChaosDesk, Unstartable
+from tests.chaos.mutants import Aim
 
 # Out of a hundred kills at any moment. PostgreSQL is counted apart.
 KILLS: Mapping[str, int] = {"worker": 48, "web": 20, "beat": 12, "exchange": 12, "valkey": 8}
@@ -102,6 +104,15 @@ def plan(
     ]
     actions = [*_spread(dice, begun, orders), *_spread(dice, windows, orders)]
     return tuple(sorted(actions, key=lambda action: action.after))
+
+
+def aimed(aim: Aim) -> tuple[Action, ...]:
+    """Return what makes one mutant show itself: each of its troubles in turn, all run long."""
+    moments = range(min(aim.every, 6), int(aim.orders * CALM_AFTER), aim.every)
+    return tuple(
+        Action(after=after, do=do, how=how)
+        for after, (do, how) in zip(moments, cycle(aim.trouble), strict=False)
+    )
 
 
 def _kills(dice: random.Random, kills: int) -> Iterator[Wrong]:
