@@ -65,7 +65,7 @@ TARGETS = (
     "orders.recording.claiming._arm",
     "orders.recording.answering._end",
     "orders.placing.create",
-    "webhooks.understanding.understand",
+    "webhooks.understanding.take_in",
     "orders.sending._write",
     "orders.reconciling.reconcile",
     "orders.attending.due",
@@ -217,7 +217,7 @@ def install() -> None:
     _mark("orders.recording.claiming._arm", "claim")
     _mark("orders.recording.answering._end", "record")
     _mark("orders.placing.create", "place")
-    _mark("webhooks.understanding.understand", "understand")
+    _mark("webhooks.understanding.take_in", "understand")
     replace("django.db.backends.base.base.BaseDatabaseWrapper.commit", _commit)
     replace("django.db.backends.base.base.BaseDatabaseWrapper.rollback", _rollback)
     replace("orders.sending._write", _write)

@@ -107,7 +107,7 @@ class Launcher:
         self._asked = 0
         self._ended: dict[int, int] = {}
         self._watched: dict[int, Callable[[int], None]] = {}
-        self.ready = False
+        self.ready = self.gone = False
         self._log = log
         with log.open("ab") as said:
             self.process = subprocess.Popen(
@@ -127,9 +127,7 @@ class Launcher:
     def await_ready(self) -> None:
         """Return once the desk is loaded. Raises Unstartable."""
         with self._changed:
-            self._changed.wait_for(
-                lambda: self.ready or self.process.poll() is not None, LOADED_WITHIN
-            )
+            self._changed.wait_for(lambda: self.ready or self.gone, LOADED_WITHIN)
         if not self.ready:
             raise Unstartable(f"The launcher did not load the desk:\n{_tail(self._log)}")
 
@@ -188,7 +186,7 @@ class Launcher:
             for line in self._line.makefile():
                 self._hear(json.loads(line))
         with self._changed:
-            self.ready = False
+            self.ready, self.gone = False, True
             self._changed.notify_all()
 
     def _hear(self, told: dict[str, Any]) -> None:

@@ -23,7 +23,7 @@ from brokers.classifying import Verdict
 from brokers.errors import OutcomeUnknown
 from brokers.messages import Fill, Report
 from brokers.vocabulary import Status
-from orders import sending, timing
+from orders import anchoring, sending, timing
 from orders.models import Attempt, Inquiry, Order
 from orders.models.facts import Heard
 from orders.money import EXACT
@@ -74,7 +74,15 @@ def no_claim() -> None:
             armed_at=now,
             lease_until=now + timing.LEASE,
         )
-        return Claim(attempt.id, AttemptKind.SUBMIT, order, "", began, began)
+        return Claim(
+            attempt_id=attempt.id,
+            kind=AttemptKind.SUBMIT,
+            order=order,
+            target="",
+            armed_at=began,
+            claimed_at=began,
+            anchor=anchoring.head(str(order.account_id)),
+        )
 
     put("orders.recording.claiming.claim_submission", claim)
 
@@ -262,12 +270,12 @@ def drop_unmatched_fills() -> None:
         original(account_id, [fact for fact in facts if not isinstance(fact, Fill)], **kwargs)
 
     def merge_all(original: Original, orders: Any, report: Report, **kwargs: Any) -> Any:
-        if kwargs["heard"] == Heard.POLL:
+        if kwargs["hearing"].heard == Heard.POLL:
             report = replace(report, fills=())
         return original(orders, report, **kwargs)
 
     put("orders.recording.parking.park", park)
-    put("orders.recording.heeding.merge_all", merge_all)
+    put("orders.recording.heeding._merge_all", merge_all)
 
 
 @mutant
