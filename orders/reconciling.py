@@ -16,14 +16,14 @@ from django.db.models import Q
 from brokers.adapter import BrokerAdapter
 from brokers.errors import BrokerError
 from brokers.messages import Absent, Call, Report, Snapshot
-from brokers.passport import Read
+from brokers.passport import Doubt, Read
 from brokers.vocabulary import TERMINAL
 from orders import connecting, recording, timing
 from orders.deriving import Flag
 from orders.models import Inquiry, Order
 from orders.models.facts import Heard
 from orders.secrets import SecretUnreadable
-from orders.states import Submission
+from orders.states import AttemptKind, Submission
 
 log = structlog.get_logger(__name__)
 
@@ -111,7 +111,11 @@ def _escalate_in_time(order: Order, *, now: datetime) -> None:
 
 
 def _next_look(order: Order, *, now: datetime) -> datetime:
-    return timing.next_look(order.submission_at, now=now)
+    due = timing.next_look(order.submission_at, now=now)
+    doubt = connecting.passport(order.account).doubt
+    sure_from = _sure_from(order, doubt)
+    # On the ladder, or sooner if the look that can settle it comes sooner.
+    return min(due, sure_from) if doubt.absence_is_definitive and now < sure_from else due
 
 
 def _ask(
@@ -199,21 +203,34 @@ def _absence(order: Order, adapter: BrokerAdapter) -> list[int] | None:
     """Return the inquiries that prove an order absent, or None while they do not.
 
     Both ways of asking must have said so, three times each since doubt began,
-    at least once past each grace, and nobody may ever have said otherwise.
+    at least once when nothing could arrive any more, and nobody may ever have
+    said otherwise.
     """
     doubt, began = adapter.passport.doubt, order.submission_at
     asked = order.inquiries.filter(asked_at__gte=began)
     if asked.filter(result=Result.FOUND).exists() or order.conflict_at is not None:
         return None
     proof: list[int] = []
+    sure_from = _sure_from(order, doubt)
     for path in sorted(doubt.absence_by):
         absent = list(asked.filter(path=path, result=Result.ABSENT).order_by("asked_at"))
         past_first = [i for i in absent if i.asked_at >= began + doubt.first_grace]
-        past_second = [i for i in absent if i.asked_at >= began + doubt.second_grace]
-        if len(past_first) < ABSENT_PASSES or not past_second:
+        settling = [i for i in absent if i.asked_at >= sure_from]
+        if len(past_first) < ABSENT_PASSES or not settling:
             return None
         proof += [inquiry.id for inquiry in absent]
     return proof
+
+
+def _sure_from(order: Order, doubt: Doubt) -> datetime:
+    """Return from when on a look that misses an order can be the one that settles it.
+
+    Past the second grace, and not while its sender may still be heard of: what was written
+    may arrive until its lease is over, however soon we lost the answer, and then has to show.
+    """
+    past_second = order.submission_at + doubt.second_grace
+    sent = order.attempts.exclude(kind=AttemptKind.CANCEL).last()
+    return max(past_second, sent.lease_until + doubt.first_grace) if sent else past_second
 
 
 def _take_in(order: Order, inquiry: Inquiry, report: Report, *, now: datetime) -> None:

@@ -11,13 +11,13 @@ import pytest
 from brokers.errors import AuthRefused, BrokerError, OutcomeUnknown
 from brokers.messages import Absent
 from brokers.vocabulary import Status
-from orders import connecting, reconciling, recording, timing
+from orders import connecting, reconciling, recording, sending, timing
 from orders.models import Account, Order
 from orders.models.facts import Heard
 from orders.models.inquiry import Inquiry
 from orders.secrets import SecretUnreadable
 from orders.states import Submission
-from tests.factories import OrderFactory, a_ticket
+from tests.factories import OrderFactory, a_ticket, place
 from tests.fakes import ScriptedBroker, call, fill
 
 pytestmark = pytest.mark.django_db
@@ -190,6 +190,25 @@ class TestDoubt:
         assert len(order.events.get(action="order.absent").evidence) == 8
         # The broker's own words of denial are kept.
         assert set(order.inquiries.values_list("answer_status", flat=True)) == {404, 200}
+
+    def test_is_not_ended_while_what_was_sent_may_still_arrive(
+        self, broker: ScriptedBroker
+    ) -> None:
+        order = place()
+        a_known_order(order.account, broker)
+        broker.script = [OutcomeUnknown("reset", call=call(None))]
+        sending.send(order.id)  # the answer is lost at once, and its request perhaps only late
+        order.refresh_from_db()
+        sent = order.attempts.get()
+
+        while order.submission == Submission.UNKNOWN:
+            looked_at = order.look_at
+            reconciling.reconcile(order.id, now=looked_at)
+            order.refresh_from_db()
+
+        # As soon as that is over and the first grace (1 s) has passed, by a look of its own.
+        assert order.submission == Submission.ABSENT
+        assert looked_at == sent.lease_until + timedelta(seconds=1)
 
     def test_is_not_ended_by_a_list_that_shows_nothing_of_ours(
         self, broker: ScriptedBroker
