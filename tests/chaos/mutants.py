@@ -1,6 +1,6 @@
 """Desks that are wrong on purpose, each in one way, to see that a run would have caught it.
 
-    mutants.CATALOGUE["no_claim"].says      # what is wrong with it
+    mutants.MUTANTS["no_claim"].says      # what is wrong with it
     ChaosDesk(directory, seed=1, mutant="no_claim")
 
 This is the catalogue; what is done to the desk's functions is in `mutilating`, which imports the
@@ -64,7 +64,7 @@ ONE_ATTEMPT = (
     "ALTER TABLE orders_attempt DROP CONSTRAINT attempt_numbered",
 )
 
-CATALOGUE: Mapping[str, Mutant] = {
+MUTANTS: Mapping[str, Mutant] = {
     "no_claim": Mutant(
         says="A worker looks whether an order is ready and sends it; SENDING is not committed.",
         expected=("C1",),
@@ -227,14 +227,14 @@ CATALOGUE: Mapping[str, Mutant] = {
 
 def install(name: str) -> None:
     """Make the desk in this process wrong in one way. Raises KeyError for a way there is not."""
-    if name not in CATALOGUE:
-        raise KeyError(f"There is no mutant {name!r}: {', '.join(CATALOGUE)}.")
+    if name not in MUTANTS:
+        raise KeyError(f"There is no mutant {name!r}: {', '.join(MUTANTS)}.")
     importlib.import_module("tests.chaos.mutilating").MUTILATIONS[name]()
 
 
 def prepare(name: str, connection: psycopg.Connection[Any]) -> None:
     """Take down what in the database would refuse a mutant. Raises if it is not there."""
-    for guard in CATALOGUE[name].guards:
+    for guard in MUTANTS[name].guards:
         connection.execute(_named(guard, connection).encode())
 
 

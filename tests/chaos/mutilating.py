@@ -1,6 +1,6 @@
 """What is done to the desk's functions to make it wrong. Imported inside its processes alone.
 
-Each function here is one entry of `mutants.CATALOGUE`, which says what it stands for.
+Each function here is one entry of `mutants.MUTANTS`, which says what it stands for.
 """
 
 from __future__ import annotations

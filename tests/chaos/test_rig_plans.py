@@ -26,13 +26,13 @@ from tests.chaos import failpoints, mutants, sabotage
 
 sabotage.load_the_desk()
 failpoints.install()
-for name in mutants.CATALOGUE:
+for name in mutants.MUTANTS:
     child = os.fork()
     if child == 0:
         mutants.install(name)
         os._exit(0)
     assert os.waitpid(child, 0)[1] == 0, name
-print(len(mutants.CATALOGUE))
+print(len(mutants.MUTANTS))
 """
 TERSE = {
     "DESK_ENVIRONMENT": "embedded",
@@ -123,13 +123,13 @@ def test_a_nemesis_that_is_left_stops() -> None:
 
 
 def test_every_check_has_a_mutant_that_it_must_catch() -> None:
-    assert {check for one in mutants.CATALOGUE.values() for check in one.expected} == set(CHECKS)
-    assert len(mutants.CATALOGUE) >= 14
+    assert {check for one in mutants.MUTANTS.values() for check in one.expected} == set(CHECKS)
+    assert len(mutants.MUTANTS) >= 14
 
 
-@pytest.mark.parametrize("name", mutants.CATALOGUE)
+@pytest.mark.parametrize("name", mutants.MUTANTS)
 def test_what_makes_a_mutant_show_can_be_done(name: str) -> None:
-    aim = mutants.CATALOGUE[name].aim
+    aim = mutants.MUTANTS[name].aim
 
     actions = nemesis.aimed(aim)
 
@@ -148,11 +148,11 @@ def test_every_mutant_finds_what_it_mutilates() -> None:
         check=False,
     )
 
-    assert (done.returncode, done.stdout.strip()) == (0, str(len(mutants.CATALOGUE))), done.stderr
+    assert (done.returncode, done.stdout.strip()) == (0, str(len(mutants.MUTANTS))), done.stderr
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("name", [name for name, one in mutants.CATALOGUE.items() if one.guards])
+@pytest.mark.parametrize("name", [name for name, one in mutants.MUTANTS.items() if one.guards])
 def test_the_guards_in_a_mutants_way_can_be_taken_down(name: str) -> None:
     connection.ensure_connection()
     given = connection.get_connection_params()
