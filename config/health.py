@@ -95,6 +95,8 @@ def _feeds() -> Part:
         return Part(DEGRADED, f"{silent} of {feeds.count()} brokers do not answer.")
     if unsure := feeds.filter(account__unsure_since__isnull=False).count():
         return Part(DEGRADED, f"{unsure} of {feeds.count()} accounts wait for a whole round.")
+    if suspect := feeds.filter(suspect_since__isnull=False).count():
+        return Part(DEGRADED, f"The webhooks of {suspect} of {feeds.count()} accounts do not come.")
     return Part(OK, "No broker is silent.")
 
 

@@ -14,7 +14,7 @@ import structlog
 from celery import Task, shared_task
 from django.db import connections
 
-from orders import attending, balancing, guarding, sending, sweeping, timing
+from orders import attending, balancing, guarding, recording, sending, sweeping, timing
 from orders.ringing import ring
 
 log = structlog.get_logger(__name__)
@@ -58,6 +58,7 @@ def sweep(*, directly: bool = False) -> None:
             _hand_out(look, order.order_id, directly=directly)
     for account_id in attending.accounts_due(now=timing.database_now()):
         _hand_out(sweep_account, account_id, directly=directly)
+    recording.judge_feeds(now=timing.database_now())
 
 
 @shared_task

@@ -73,6 +73,15 @@ class TestReady:
         assert (status, overall) == (200, "degraded")
         assert parts["brokers"]["says"] == "1 of 1 accounts wait for a whole round."
 
+    def test_is_degraded_where_webhooks_do_not_come(self, client, swept):
+        account = AccountFactory()
+        Feed.objects.filter(account=account).update(suspect_since=timezone.now())
+
+        status, overall, parts = ask(client)
+
+        assert (status, overall) == (200, "degraded")
+        assert parts["brokers"]["says"] == "The webhooks of 1 of 1 accounts do not come."
+
     def test_is_degraded_without_an_anchor(self, client, swept):
         Heartbeat.objects.filter(name="anchor").delete()
 

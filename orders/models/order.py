@@ -132,6 +132,8 @@ class Order(models.Model):
 
     # When the desk next has something to do for it. Scheduling, not state: no version, no audit.
     heard_at = models.DateTimeField(null=True, blank=True)
+    # A poll brought news of it then, and no webhook has told of it since.
+    unpushed_at = models.DateTimeField(null=True, blank=True)
     look_at = models.DateTimeField(null=True, blank=True)
     looks = models.PositiveIntegerField(default=0)  # since doubt began
     escalated_at = models.DateTimeField(null=True, blank=True)
@@ -148,6 +150,11 @@ class Order(models.Model):
                 fields=["submit_by"], name="order_ready", condition=Q(submission=Submission.READY)
             ),
             models.Index(fields=["look_at"], name="order_look", condition=Q(look_at__isnull=False)),
+            models.Index(
+                fields=["unpushed_at"],
+                name="order_unpushed",
+                condition=Q(unpushed_at__isnull=False),
+            ),
             models.Index(
                 fields=["cancel_at"], name="order_cancel", condition=Q(cancel_at__isnull=False)
             ),

@@ -21,6 +21,7 @@ from orders.recording.concluding import (
     note_look,
 )
 from orders.recording.heeding import Heeded, LearnedMeanwhile, heed, heed_within
+from orders.recording.listening import judge_feeds
 from orders.recording.parking import orphans
 from orders.recording.ruling import Word, rule
 from orders.recording.ruling import confirm as confirm_ruling
@@ -46,6 +47,7 @@ __all__ = [
     "expire",
     "heed",
     "heed_within",
+    "judge_feeds",
     "lapse",
     "leave",
     "note_look",

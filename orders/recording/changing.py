@@ -101,7 +101,9 @@ def reschedule(order: Order) -> None:
 
 def _locking() -> Any:
     # Without KEY, so that facts that point at the order can be written meanwhile.
-    return Order.objects.select_for_update(of=("self",), no_key=True).select_related("account")
+    return Order.objects.select_for_update(of=("self",), no_key=True).select_related(
+        "account__feed"
+    )
 
 
 def _said(value: Any) -> Any:

@@ -12,9 +12,9 @@ from django.db.models import Q
 
 from brokers.messages import Fill, Report, Snapshot
 from orders import actors
-from orders.models import Account, Feed, Order
+from orders.models import Account, Order
 from orders.models.facts import Heard
-from orders.recording import parking
+from orders.recording import listening, parking
 from orders.recording.changing import change, lock_all, projection
 from orders.recording.disputing import Hearing
 from orders.recording.merging import FOUND_FROM, merge
@@ -109,9 +109,10 @@ def _merge_all(
         account.id, {*sorted_.learned.values(), *(fact.broker_order_id for fact in sorted_.strays)}
     )
     _park(account, sorted_.strays, known=set(orders), hearing=hearing)
-    news = False
+    news, moved = False, set[UUID]()
     for order_id, told in sorted_.facts.items():
         order = orders[order_id]
+        before = order.status, order.filled_quantity
         gathered: list[tuple[Fact, Hearing]] = [(fact, hearing) for fact in told]
         if order_id in sorted_.learned:
             gathered += [
@@ -133,10 +134,14 @@ def _merge_all(
             actor=actors.broker(account),
             now=now,
         )
+        if (order.status, order.filled_quantity) != before:
+            moved.add(order_id)
     for order, snapshot in sorted_.conflicts:
         _note_conflict(order, snapshot, evidence=hearing.evidence, now=now)
     if hearing.heard == Heard.WEBHOOK and hearing.is_live:
-        Feed.objects.filter(account_id=account.id).update(pushed_at=now)
+        listening.note_pushed(account, sorted_.facts, is_news=news, now=now)
+    elif hearing.heard == Heard.POLL and moved:
+        listening.note_polled(moved, now=now)
     return Heeded(orders=tuple(sorted_.facts), news=news, parked=len(sorted_.strays))
 
 

@@ -9,7 +9,7 @@ from brokers.messages import Fill, Snapshot
 from orders import timing
 from orders.actors import Actor
 from orders.deriving import Flag, derive, digest
-from orders.models import Execution, Order, SnapshotFact
+from orders.models import Execution, Feed, Order, SnapshotFact
 from orders.recording import disputing
 from orders.recording.changing import change, projection, reschedule
 from orders.recording.disputing import Hearing
@@ -187,7 +187,9 @@ def _schedule(order: Order, now: datetime) -> None:
 
 def _pace(order: Order) -> timedelta:
     pending = order.cancel_requested_at is not None or Flag.FILLS_MISSING in order.flags
-    return timing.PENDING_POLL if pending else timing.WORKING_POLL
+    feed: Feed | None = getattr(order.account, "feed", None)
+    unheard = feed is not None and feed.suspect_since is not None
+    return timing.PENDING_POLL if pending or unheard else timing.WORKING_POLL
 
 
 def _in_words(snapshots: list[SnapshotFact], fills: list[Execution]) -> str:

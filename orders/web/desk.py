@@ -115,6 +115,10 @@ def _health(feed: Feed, *, now: datetime) -> Health:
         tone, word = "rejected", "silent"
     elif feed.heard_at is None:
         tone, word = "ended", "not heard yet"
+    elif feed.account.unsure_since is not None:
+        tone, word = "doubt", "being read"  # nothing is sent until its lists have been
+    elif feed.suspect_since is not None:
+        tone, word = "warning", "no webhooks"
     elif now - feed.heard_at > QUIET_AFTER:
         tone, word = "ended", "quiet"
     else:

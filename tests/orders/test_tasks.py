@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from orders import attending, sweeping, tasks
+from orders import attending, recording, sweeping, tasks
 
 
 @pytest.fixture(autouse=True)
@@ -15,6 +15,7 @@ def nothing_due(monkeypatch: pytest.MonkeyPatch) -> None:
     """No database: each test says what is due."""
     monkeypatch.setattr(attending, "due", lambda *, now: [])
     monkeypatch.setattr(attending, "accounts_due", lambda *, now: [])
+    monkeypatch.setattr(recording, "judge_feeds", lambda *, now: None)
     monkeypatch.setattr(tasks.timing, "database_now", lambda: None)
 
 
