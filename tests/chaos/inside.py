@@ -56,11 +56,15 @@ class Course:
         )
         self.ours = testimony.DeskWitness(self.stage)
         self.theirs = ExchangeWitness(desk.directory / "paper")
-        self.actions = nemesis.plan(
-            options.seed,
-            orders=options.orders,
-            kills=options.kills,
-            per_window=options.per_window,
+        self.actions = (
+            nemesis.aimed(options.aim)
+            if options.aim
+            else nemesis.plan(
+                options.seed,
+                orders=options.orders,
+                kills=options.kills,
+                per_window=options.per_window,
+            )
         )
         self.wrongs: dict[str, int] = {}
         self.their_holdings = lambda: testimony.their_holdings(self.stage)

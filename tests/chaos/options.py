@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.chaos.checking.world import World
+from tests.chaos.mutants import MUTANTS, Aim
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +22,11 @@ class Options:
     quiet_for: float  # seconds, at most, for all to come right
     out: Path
     mutant: str | None = None
+
+    @property
+    def aim(self) -> Aim | None:
+        """What makes the mutant show itself; None for a desk with nothing wrong."""
+        return MUTANTS[self.mutant].aim if self.mutant else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,9 +14,11 @@ from typing import Any
 from uuid import UUID
 
 from brokers import registry
+from brokers.paper.faults import FAULTS
 from brokers.paper.market import INSTRUMENTS
 from brokers.passport import Passport
 from brokers.vocabulary import OrderType, TimeInForce
+from tests.chaos.mutants import Aim
 from tests.chaos.weather import Weather, forecast
 
 # One account for each of them that there is.
@@ -79,10 +81,7 @@ class Plan:
     weathers: Sequence[Weather]
     halts: Sequence[Halt]
     forgeries: Sequence[Forgery]
-
-    @property
-    def brokers(self) -> tuple[str, ...]:
-        return known_brokers()
+    brokers: tuple[str, ...]
 
 
 def known_brokers() -> tuple[str, ...]:
@@ -90,13 +89,15 @@ def known_brokers() -> tuple[str, ...]:
     return tuple(name for name in BROKERS if name in registry.BROKERS)
 
 
-def make(seed: int, *, orders: int) -> Plan:
-    """Return the plan of a run with so many orders."""
+def make(seed: int, *, orders: int, aim: Aim | None = None) -> Plan:
+    """Return the plan of a run with so many orders; of one that is aimed at a mutant, if told."""
     dice = random.Random(f"{seed}:plan")
-    brokers = known_brokers()
-    return Plan(
+    brokers = (aim.brokers if aim else ()) or known_brokers()
+    later = (aim.cancels, aim.replaces) if aim else (CANCELS, REPLACES)
+    plan = Plan(
         seed=seed,
-        intents=[_intent(dice, number, brokers) for number in range(orders)],
+        brokers=brokers,
+        intents=[_intent(dice, number, brokers, *later) for number in range(orders)],
         weathers=list(forecast(dice, orders, brokers)),
         halts=[
             Halt(
@@ -115,9 +116,26 @@ def make(seed: int, *, orders: int) -> Plan:
             for _ in range(max(orders // 25, 8))
         ],
     )
+    return plan if aim is None else _aimed(plan, aim)
 
 
-def _intent(dice: random.Random, number: int, brokers: Sequence[str]) -> Intent:
+def _aimed(plan: Plan, aim: Aim) -> Plan:
+    """Return a plan with the one weather, and the other troubles, that a mutant can't bear."""
+    dials = {name: dial for name, dial in aim.dials.items() if name in FAULTS}
+    return replace(
+        plan,
+        weathers=[
+            Weather(from_intent=0, broker=broker, name="aimed", faults=dials)
+            for broker in plan.brokers
+        ],
+        halts=plan.halts if aim.halts else (),
+        forgeries=plan.forgeries if aim.forgeries else (),
+    )
+
+
+def _intent(
+    dice: random.Random, number: int, brokers: Sequence[str], cancels: float, replaces: float
+) -> Intent:
     broker = brokers[number % len(brokers)]
     by_page = dice.random() < PAGES
     terms = _terms(dice, registry.passport(broker))
@@ -133,9 +151,9 @@ def _intent(dice: random.Random, number: int, brokers: Sequence[str]) -> Intent:
         at_once=dice.random() < 0.5,
         after=dice.choice((0.0, 0.05, 0.5, 2.0, 6.0)),
     )
-    if drawn < CANCELS:
+    if drawn < cancels:
         return replace(intent, later="cancel")
-    if drawn < CANCELS + REPLACES:
+    if drawn < cancels + replaces:
         return replace(
             intent,
             terms=terms | _resting(dice, terms),

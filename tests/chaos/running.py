@@ -21,7 +21,7 @@ def run(options: Options, *, say: Callable[[str], None]) -> Outcome:
     """
     timed = Stopwatch()
     options.out.mkdir(parents=True, exist_ok=True)
-    plan = planning.make(options.seed, orders=options.orders)
+    plan = planning.make(options.seed, orders=options.orders, aim=options.aim)
     record = Record(options.out / "record.jsonl")
     with ChaosDesk(options.out / "desk", seed=options.seed, mutant=options.mutant) as desk:
         timed.note("coming up")
