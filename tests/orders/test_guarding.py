@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from django.apps import apps
-from django.db import connection
+from django.db import ProgrammingError, connection
 
 from brokers.errors import OutcomeUnknown
 from brokers.messages import Report
@@ -218,6 +218,16 @@ class TestOtherDatabase:
 
         assert len(broker.submitted) == 1
         assert not guarding.may_identify()
+
+    def test_one_that_is_not_migrated_yet_is_asked_again(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(guarding, "IDENTITY", "SELECT 1 FROM no_such_table")
+            with pytest.raises(ProgrammingError):
+                guarding.may_identify()
+
+        assert guarding.may_identify()
 
 
 class TestUnsure:
