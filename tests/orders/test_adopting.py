@@ -7,20 +7,24 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.test import Client
 
 from brokers.errors import OutcomeUnknown
 from brokers.messages import Fill, Report, Snapshot
 from brokers.vocabulary import OrderType, Side, Status
 from orders import canceling, positioning, rebuilding, recording, sending, timing
-from orders.ids import intent_id, is_of_this_desk, uuid7
+from orders.ids import intent_id, is_of_this_desk
 from orders.models import Account, Incident, Order, ParkedFact
 from orders.models.facts import Heard
 from orders.recording import Unadoptable
 from orders.states import Submission
-from tests.factories import ANA, AccountFactory, a_ticket, place
+from tests.factories import ANA, AccountFactory, UserFactory, a_ticket, place
 from tests.fakes import ScriptedBroker, fill, snapshot
 
 pytestmark = pytest.mark.django_db
+
+# Made by no desk. A test's name says it, so it must be the same in every process.
+AN_ID = "01a1fea9-5e95-7027-9cf9-6e5ba2a7b823"
 
 
 def told(account: Account, *facts: Snapshot | Fill) -> None:
@@ -67,6 +71,36 @@ class TestAdopting:
             "order.facts",
         ]
         assert not list(rebuilding.differences())
+
+    def test_is_told_on_its_page(self, broker: ScriptedBroker, client: Client) -> None:
+        account, ticket = AccountFactory(trader=(trader := UserFactory())), a_ticket()
+        told(account, snapshot(ticket))
+        order = adopt(account, f"B-{ticket.wire_id}")
+        assert order is not None
+        client.force_login(trader)
+
+        page = client.get(f"/orders/{order.id}/").content.decode()
+
+        assert "we had no record of it" in page
+        assert "by Broker" in page
+
+    def test_a_successor_made_elsewhere_is_an_order_of_its_own(
+        self, broker: ScriptedBroker
+    ) -> None:
+        first = place()
+        sending.send(first.id)
+        later = with_changes(first.ticket(), wire_id="theirs", quantity=Decimal(7))
+        told(
+            first.account,
+            snapshot(first.ticket(), status=Status.REPLACED, replaced_by="B-theirs", version=2),
+            snapshot(later, replaces=f"B-{first.wire_id}"),
+        )
+
+        order = adopt(first.account, "B-theirs")
+
+        assert order is not None
+        first.refresh_from_db()
+        assert (first.status, order.quantity, order.replaces) == (Status.REPLACED, 7, None)
 
     def test_is_done_once(self) -> None:
         account, ticket = AccountFactory(), a_ticket()
@@ -237,7 +271,7 @@ class TestMark:
         assert made.version == 7
         assert intent_id() != made
 
-    @pytest.mark.parametrize("text", ["", "desk-1", str(uuid7()), "é" * 36])
+    @pytest.mark.parametrize("text", ["", "desk-1", AN_ID, "é" * 36])
     def test_is_on_no_other(self, text: str) -> None:
         assert not is_of_this_desk(text)
 

@@ -32,7 +32,7 @@ BAD = [
     ("account", ""),
     ("account", "not-an-id"),
     ("account", "\0"),
-    ("account", str(uuid4())),
+    ("account", "1b243058-7012-4171-8cda-891d44cb847c"),
     ("side", ""),
     ("side", "hold"),
     ("symbol", ""),
