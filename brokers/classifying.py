@@ -56,8 +56,8 @@ def classify(status: int, problem: Problem | None, refusals: Refusals) -> Verdic
         return Verdict.UNKNOWN
     if problem is not None and problem.code in refusals.definitive:
         return Verdict.REFUSED
-    if status in (401, 403):
-        return Verdict.AUTH_REFUSED
+    if status in (401, 403) and problem is not None:
+        return Verdict.AUTH_REFUSED  # a bare one may be a proxy's, of which the broker knows nothing
     return Verdict.UNKNOWN
 
 

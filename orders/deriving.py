@@ -180,6 +180,8 @@ def _flags(
     if filled > quantity:
         yield Flag.OVERFILL
     claims = {snapshot.status for snapshot in told if snapshot.status in TERMINAL}
+    if any(trade.kind is not ExecutionKind.FILL for trade in trades):
+        claims.discard(Status.FILLED)  # it was so, until a trade was taken back or corrected
     reopened = bool(claims) and told[-1].status not in TERMINAL
     overtaken = status is Status.FILLED and bool(claims) and Status.FILLED not in claims
     if len(claims) > 1 or reopened or overtaken:

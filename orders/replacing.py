@@ -13,8 +13,9 @@ from orders import placing, timing
 from orders.actors import Actor
 from orders.errors import BadTicket, NotReplaceable, OrderIdTaken
 from orders.models import Order
-from orders.recording.changing import lock
-from orders.states import OPEN_MUTATION
+from orders.recording import chaining
+from orders.recording.changing import lock_all
+from orders.states import IN_FLIGHT, OPEN_MUTATION, UNSENT
 
 
 def replace(
@@ -32,13 +33,15 @@ def replace(
 
     `quantity` is the new total: only what has not filled yet goes to the
     broker, and the replace is blocked if more fills before it leaves. What is
-    None stays as it is. The client order id makes this repeatable. Raises
-    BadTicket, AccountClosed, OrderIdTaken or NotReplaceable.
+    None stays as it is. The client order id makes this repeatable. One change at
+    a time in a whole chain of replaces. Raises BadTicket, AccountClosed,
+    OrderIdTaken or NotReplaceable.
     """
     placing.check_id(client_order_id)
     try:
         with transaction.atomic(durable=True):
-            old = lock(order.id)
+            # The whole chain: nobody may begin a change of another of its orders meanwhile.
+            old = lock_all(one.id for one in chaining.members(order.id))[order.id]
             return _replace(
                 old,
                 _proposal(old, client_order_id, quantity, limit_price, stop_price),
@@ -80,6 +83,9 @@ def _replace(
         raise NotReplaceable("Only an order that works at the broker can be replaced.")
     if old.replacements.filter(submission__in=OPEN_MUTATION).exists():
         raise NotReplaceable("Another change of this order is still open.")
+    if any(one.submission in UNSENT | IN_FLIGHT for one in chaining.members(old.id)):
+        # Nobody knows what the broker has: a third order on top of two might fill all three.
+        raise NotReplaceable("An earlier change of this order is still open, or in doubt.")
     if proposal == with_changes(old.ticket(), wire_id=proposal.wire_id):
         raise BadTicket("Nothing would change.")
     if proposal.quantity <= old.filled_quantity:

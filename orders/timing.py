@@ -16,6 +16,7 @@ WORKING_POLL = timedelta(seconds=15)  # push is a courtesy; this is the guarante
 PENDING_POLL = timedelta(seconds=3)  # while a cancel, a replace or a missing fill is open
 ACCOUNT_SWEEP = timedelta(seconds=60)  # an account's whole lists, whatever the webhooks do
 UNSURE_LOOK = timedelta(seconds=2)  # an order that waits for its account to be sure again
+FILLS_MAY_LAG = timedelta(seconds=30)  # behind the order that claims them; then a person is told
 CANCEL_AGAIN = timedelta(seconds=30)  # a cancel taken and not carried out is asked for again
 
 # When to look for an order in doubt, counted from when doubt began.

@@ -13,6 +13,7 @@ from orders.recording.claiming import Claim, claim_cancel, claim_submission
 from orders.recording.concluding import (
     ask_cancel,
     check_now,
+    complain_of_missing,
     conclude_absent,
     deny,
     escalate,
@@ -20,7 +21,7 @@ from orders.recording.concluding import (
     lapse,
     note_look,
 )
-from orders.recording.heeding import Heeded, LearnedMeanwhile, heed, heed_within
+from orders.recording.heeding import Heeded, LearnedMeanwhile, heed, heed_waiting, heed_within
 from orders.recording.listening import judge_feeds
 from orders.recording.parking import orphans
 from orders.recording.ruling import Word, rule
@@ -39,6 +40,7 @@ __all__ = [
     "check_now",
     "claim_cancel",
     "claim_submission",
+    "complain_of_missing",
     "conclude_absent",
     "confirm_ruling",
     "deny",
@@ -46,6 +48,7 @@ __all__ = [
     "escalate",
     "expire",
     "heed",
+    "heed_waiting",
     "heed_within",
     "judge_feeds",
     "lapse",

@@ -66,7 +66,7 @@ def _settle(claim: Claim, outcome: Report | BrokerError, *, now: datetime) -> Or
         # attempt's hands by now.
         return order
     if claim.kind is AttemptKind.CANCEL:
-        _settle_cancel(order, attempt, now=now)
+        _settle_cancel(order, attempt, outcome, now=now)
     elif isinstance(outcome, BrokerError):
         _settle_submission(order, attempt, outcome, now=now)
     return order
@@ -140,11 +140,13 @@ def _doubt(order: Order, outcome: BrokerError, *, now: datetime) -> None:
     if isinstance(outcome, DuplicateId):
         # It has an order by this id, so it must find one: nobody concludes otherwise by himself.
         order.look_at, order.submission_code = now, DUPLICATE
-    elif isinstance(outcome, Conflict):
-        order.conflict_at, order.submission_code = now, CONFLICT
+    elif isinstance(outcome, Conflict) or order.conflict_at is not None:
+        order.conflict_at, order.submission_code = order.conflict_at or now, CONFLICT
 
 
-def _settle_cancel(order: Order, attempt: Attempt, *, now: datetime) -> None:
+def _settle_cancel(
+    order: Order, attempt: Attempt, outcome: Report | BrokerError, *, now: datetime
+) -> None:
     if order.has_ended or order.cancel_requested_at is None:
         return  # nobody waits for it any more: a later request was answered before this one
     before = projection(order)
@@ -153,12 +155,13 @@ def _settle_cancel(order: Order, attempt: Attempt, *, now: datetime) -> None:
             # Taken is not carried out: it stays pending until the broker says so.
             order.cancel_at = now + timing.cancel_again(attempt.number)
             action = "order.cancel_taken"
-        case AttemptState.REFUSED:
+        case AttemptState.REFUSED if not isinstance(outcome, AuthRefused):
             order.cancel_at, order.cancel_requested_at = None, None
             order.cancel_refused = attempt.note
             action = "order.cancel_refused"
         case _:
-            # A cancel only ever lessens risk, and asking twice does what asking once does.
+            # A cancel only ever lessens risk, and asking twice does what asking once does. Refused
+            # credentials say nothing of the order: it waits for better ones.
             order.cancel_at = now + timing.backoff(attempt.number)
             action = "order.cancel_unanswered"
     order.look_at = now if attempt.state == AttemptState.REFUSED else now + timing.PENDING_POLL

@@ -186,6 +186,8 @@ def _obstacle(order: Order, parent: Order | None) -> tuple[str, str] | None:
         return "not_replaceable", "The order to replace has ended, or is in doubt."
     if parent.filled_quantity != order.replaces_filled:
         return "filled_meanwhile", "The order filled further before its replace was sent."
+    if parent.replacements.filter(submission=Submission.ACCEPTED).exists():
+        return "replaced_meanwhile", "Another order turned up that took its place."
     return None
 
 

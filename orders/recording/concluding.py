@@ -8,12 +8,14 @@ from uuid import UUID
 
 from django.db import transaction
 
-from orders import timing
+from orders import alarming, timing
 from orders.actors import Actor, component
+from orders.deriving import Flag
 from orders.errors import NotCancelable
-from orders.models import Inquiry, Order
+from orders.models import Incident, Inquiry, Order
+from orders.money import plain
 from orders.recording.changing import change, lock, projection, reschedule
-from orders.recording.noticing import DENIED
+from orders.recording.noticing import CONFLICT, DENIED, DUPLICATE
 from orders.states import NEVER_LEFT, UNSENT, AttemptKind, AttemptState, Submission
 
 SWEEP = component("sweep")
@@ -91,6 +93,7 @@ def lapse(order_id: UUID, *, now: datetime) -> bool:
     before = projection(order)
     order.submission = Submission.UNKNOWN
     order.submission_reason = note
+    order.submission_code = CONFLICT if order.conflict_at else ""
     order.look_at, order.looks = now, 0
     change(order, before, action="order.in_doubt", actor=SWEEP, now=now, reason=note)
     return True
@@ -105,6 +108,8 @@ def conclude_absent(order_id: UUID, *, why: str, inquiries: Iterable[int], now: 
     order = lock(order_id)
     if order.submission != Submission.UNKNOWN:
         return False
+    if order.conflict_at is not None or order.submission_code == DUPLICATE:
+        return False  # the broker has something by our id: only a person can say what
     evidence = [f"inquiry:{number}" for number in inquiries]
     close_absent(order, why=why, actor=SWEEP, evidence=evidence, now=now)
     return True
@@ -136,6 +141,42 @@ def escalate(order_id: UUID, *, now: datetime) -> bool:
     order.escalated_at = now
     change(order, before, action="order.escalated", actor=SWEEP, now=now)
     return True
+
+
+@transaction.atomic
+def complain_of_missing(order_id: UUID, *, now: datetime) -> bool:
+    """Raise an incident for fills that the broker claims and nobody has told for too long.
+
+    Asking goes on. Returns False if they have come, may yet come, or it is said already.
+    """
+    order = lock(order_id)
+    if Flag.FILLS_MISSING not in order.flags:
+        return False
+    if now - _missing_since(order) < timing.FILLS_MAY_LAG:
+        return False
+    kind, subject = Incident.Kind.FILLS_MISSING, f"order:{order.id}"
+    if Incident.objects.filter(kind=kind, subject=subject).open().exists():
+        return False
+    claimed, filled = plain(order.claimed_quantity), plain(order.filled_quantity)
+    alarming.alarm(
+        kind,
+        account=order.account,
+        order=order,
+        says=f"The broker says that {claimed} are filled, and told of {filled}: {order}.",
+        now=now,
+    )
+    return True
+
+
+def _missing_since(order: Order) -> datetime:
+    """Return when fills were first missed, of those missing now: the record knows."""
+    since = order.changed_at
+    flagged = order.events.filter(after__has_key="flags").order_by("-sequence")
+    for at, after in flagged.values_list("at", "after"):
+        if Flag.FILLS_MISSING not in after["flags"]:
+            break
+        since = at
+    return since
 
 
 @transaction.atomic

@@ -8,8 +8,9 @@ from datetime import datetime
 
 from brokers.messages import Fill, Snapshot
 from brokers.vocabulary import ExecutionKind
+from orders import alarming
 from orders.actors import Actor
-from orders.models import Execution, Order
+from orders.models import Execution, Incident, Order
 from orders.recording.changing import change, projection
 
 
@@ -69,6 +70,14 @@ def note(
                 now=now,
                 reason=why,
                 evidence=[hearing.evidence],
+            )
+            alarming.alarm(
+                Incident.Kind.DISPUTED,
+                account=order.account,
+                order=order,
+                says=f"{why} It is of {order}.",
+                evidence=hearing.evidence,
+                now=now,
             )
 
 

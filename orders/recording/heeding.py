@@ -11,12 +11,13 @@ from django.db import transaction
 from django.db.models import Q
 
 from brokers.messages import Fill, Report, Snapshot
+from brokers.vocabulary import ExecutionKind
 from orders import actors
 from orders.models import Account, Order
 from orders.models.facts import Heard
 from orders.recording import listening, parking
 from orders.recording.changing import change, lock_all, projection
-from orders.recording.disputing import Hearing
+from orders.recording.disputing import Hearing, is_bookable
 from orders.recording.merging import FOUND_FROM, merge
 from orders.recording.noticing import CONFLICT
 from orders.states import Submission
@@ -37,18 +38,47 @@ class Heeded:
     parked: int
 
 
-def heed(account: Account, report: Report, *, heard: str, evidence: str, now: datetime) -> Heeded:
+def heed(
+    account: Account,
+    report: Report,
+    *,
+    heard: str,
+    evidence: str,
+    now: datetime,
+    heard_at: datetime | None = None,
+) -> Heeded:
     """Take in what an account's broker says, in one transaction.
 
     Safe to repeat and to reorder. Touches only orders of this account. Facts
-    that match none of them are parked, not lost.
+    that match none of them are parked, not lost. `heard_at`: see `heed_within`.
     """
     while True:
         try:
             with transaction.atomic():
-                return heed_within(account, report, heard=heard, evidence=evidence, now=now)
+                return heed_within(
+                    account, report, heard=heard, evidence=evidence, now=now, heard_at=heard_at
+                )
         except LearnedMeanwhile:
             continue
+
+
+def heed_waiting(order: Order, *, now: datetime) -> bool:
+    """Take in the facts that were parked though they bear an order's wire id.
+
+    Returns whether they show that the broker has it.
+    """
+    for parked in parking.naming(order.account_id, order.wire_id):
+        fact = parking.read(parked)
+        report = Report(snapshots=(fact,)) if isinstance(fact, Snapshot) else Report(fills=(fact,))
+        heed(
+            order.account,
+            report,
+            heard=parked.heard,
+            evidence=parked.evidence,
+            now=now,
+            heard_at=parked.heard_at,
+        )
+    return Order.objects.filter(id=order.id, submission=Submission.ACCEPTED).exists()
 
 
 def heed_within(
@@ -76,7 +106,7 @@ def heed_within(
 def related(account_id: UUID, report: Report) -> set[UUID]:
     """Return the ids of an account's orders that a report is about."""
     broker_ids = {fact.broker_order_id for fact in _facts(report)}
-    wire_ids = {snapshot.wire_id for snapshot in report.snapshots if snapshot.wire_id}
+    wire_ids = {fact.wire_id for fact in _facts(report) if fact.wire_id}
     about = Q(broker_order_id__in=broker_ids) | Q(wire_id__in=wire_ids)
     return set(Order.objects.filter(about, account_id=account_id).values_list("id", flat=True))
 
@@ -136,8 +166,8 @@ def _merge_all(
         )
         if (order.status, order.filled_quantity) != before:
             moved.add(order_id)
-    for order, snapshot in sorted_.conflicts:
-        _note_conflict(order, snapshot, evidence=hearing.evidence, now=now)
+    for order, fact in sorted_.conflicts:
+        _note_conflict(order, fact, evidence=hearing.evidence, now=now)
     if hearing.heard == Heard.WEBHOOK and hearing.is_live:
         listening.note_pushed(account, sorted_.facts, is_news=news, now=now)
     elif hearing.heard == Heard.POLL and moved:
@@ -151,7 +181,7 @@ class _Sorted:
 
     facts: dict[UUID, list[Fact]] = field(default_factory=lambda: defaultdict(list))
     learned: dict[UUID, str] = field(default_factory=dict)  # broker ids new to us, by order
-    conflicts: list[tuple[Order, Snapshot]] = field(default_factory=list)
+    conflicts: list[tuple[Order, Fact]] = field(default_factory=list)
     strays: list[Fact] = field(default_factory=list)
 
 
@@ -160,19 +190,18 @@ def _sort(orders: dict[UUID, Order], report: Report) -> _Sorted:
     out = _Sorted()
     owners = {order.broker_order_id: order for order in orders.values() if order.broker_order_id}
     by_wire_id = {order.wire_id: order for order in orders.values()}
-    for snapshot in report.snapshots:
-        order = by_wire_id.get(snapshot.wire_id)
-        owner = owners.get(snapshot.broker_order_id)
+    for fact in _facts(report):
+        order, owner = by_wire_id.get(fact.wire_id), owners.get(fact.broker_order_id)
         if order is None or order is owner:
             continue
-        if owner is None and _is(order, snapshot) and order.id not in out.learned:
-            owners[snapshot.broker_order_id] = order
-            out.learned[order.id] = snapshot.broker_order_id
+        if owner is None and _is(order, fact) and order.id not in out.learned:
+            owners[fact.broker_order_id] = order
+            out.learned[order.id] = fact.broker_order_id
         else:
-            out.conflicts.append((order, snapshot))
+            out.conflicts.append((order, fact))
     for fact in _facts(report):
         owner = owners.get(fact.broker_order_id)
-        if isinstance(fact, Snapshot) and by_wire_id.get(fact.wire_id, owner) is not owner:
+        if by_wire_id.get(fact.wire_id, owner) is not owner:
             owner = None  # a broker id used twice: it speaks of another order of ours
         if owner is None:
             out.strays.append(fact)
@@ -185,14 +214,17 @@ def _facts(report: Report) -> list[Fact]:
     return [*report.snapshots, *report.fills]
 
 
-def _is(order: Order, snapshot: Snapshot) -> bool:
+def _is(order: Order, fact: Fact) -> bool:
     """Whether the broker's order is the one we sent, and ours has no other there yet."""
-    return (
-        order.broker_order_id is None
-        and order.submission in FOUND_FROM
-        and (order.symbol, order.side, order.quantity)
-        == (snapshot.symbol, snapshot.side, snapshot.quantity)
-    )
+    if order.broker_order_id is not None or order.submission not in FOUND_FROM:
+        return False
+    if (order.symbol, order.side) != (fact.symbol, fact.side):
+        return False
+    if isinstance(fact, Snapshot):
+        return order.quantity == fact.quantity
+    # A bust alone leaves nothing that the broker has said of the order.
+    is_trade = fact.kind is not ExecutionKind.BUST and is_bookable(fact)
+    return is_trade and fact.quantity <= order.quantity
 
 
 def _park(
@@ -218,14 +250,15 @@ def _owners(account_id: UUID, facts: list[Fact]) -> set[UUID]:
     return set(owners.values_list("id", flat=True))
 
 
-def _note_conflict(order: Order, snapshot: Snapshot, *, evidence: str, now: datetime) -> None:
+def _note_conflict(order: Order, fact: Fact, *, evidence: str, now: datetime) -> None:
     """The broker has another order under our id. Say so; take nothing of it for ours.
 
     That it was so stays on the order for good: no later word of the broker's unsays it.
     """
+    terms = f" {fact.quantity:f}" if isinstance(fact, Snapshot) else ""  # a fill is a part of it
     why = (
-        f"The broker has order {snapshot.broker_order_id} under our id {order.wire_id}:"
-        f" {snapshot.side} {snapshot.quantity:f} {snapshot.symbol}."
+        f"The broker has order {fact.broker_order_id} under our id {order.wire_id}:"
+        f" {fact.side}{terms} {fact.symbol}."
     )
     if order.events.filter(action="order.conflict", reason=why).exists():
         return

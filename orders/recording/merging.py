@@ -10,11 +10,11 @@ from orders import timing
 from orders.actors import Actor
 from orders.deriving import Flag, derive, digest
 from orders.models import Execution, Feed, Order, SnapshotFact
-from orders.recording import disputing
+from orders.recording import chaining, disputing
 from orders.recording.changing import change, projection, reschedule
 from orders.recording.disputing import Hearing
 from orders.recording.noticing import DENIED
-from orders.states import AttemptKind, AttemptState, Submission
+from orders.states import OPEN_MUTATION, AttemptKind, AttemptState, Submission
 
 FOUND_FROM = {
     Submission.READY,
@@ -72,6 +72,8 @@ def merge(
             *sorted({fact.evidence for fact in snapshots} | {fact.evidence for fact in fills}),
         ],
     )
+    if fills:
+        chaining.note_overfill(order, now=now)
     return True
 
 
@@ -186,7 +188,12 @@ def _schedule(order: Order, now: datetime) -> None:
 
 
 def _pace(order: Order) -> timedelta:
-    pending = order.cancel_requested_at is not None or Flag.FILLS_MISSING in order.flags
+    pending = (
+        order.cancel_requested_at is not None
+        or Flag.FILLS_MISSING in order.flags
+        # Until the broker says that this one is replaced, both may trade.
+        or order.replacements.filter(submission__in=OPEN_MUTATION).exists()
+    )
     feed: Feed | None = getattr(order.account, "feed", None)
     unheard = feed is not None and feed.suspect_since is not None
     return timing.PENDING_POLL if pending or unheard else timing.WORKING_POLL

@@ -87,6 +87,15 @@ def waiting(account_id: UUID, broker_order_id: str) -> list[ParkedFact]:
     )
 
 
+def naming(account_id: UUID, wire_id: str) -> list[ParkedFact]:
+    """Return the facts that wait though they bear this wire id, oldest first."""
+    return list(
+        ParkedFact.objects.filter(
+            account_id=account_id, said__wire_id=wire_id, taken_by__isnull=True
+        ).order_by("id")
+    )
+
+
 def orphans(account_id: UUID) -> dict[str, datetime]:
     """Return the broker ids that no order of an account has, and since when facts wait for them."""
     parked = ParkedFact.objects.filter(account_id=account_id, taken_by__isnull=True)

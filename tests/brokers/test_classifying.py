@@ -30,8 +30,9 @@ TABLE = [
     (400, None, V.UNKNOWN),
     (400, "no_funds", V.REFUSED),
     (400, "unheard_of", V.UNKNOWN),
-    (401, None, V.AUTH_REFUSED),
-    (403, None, V.AUTH_REFUSED),
+    (401, None, V.UNKNOWN),  # a page of some proxy's; the broker may have the request
+    (403, None, V.UNKNOWN),
+    (401, "unheard_of", V.AUTH_REFUSED),
     (403, "unheard_of", V.AUTH_REFUSED),
     (403, "no_funds", V.REFUSED),  # some brokers say 403 to an order they can't carry
     (404, None, V.UNKNOWN),
