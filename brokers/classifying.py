@@ -56,8 +56,8 @@ def classify(status: int, problem: Problem | None, refusals: Refusals) -> Verdic
         return Verdict.UNKNOWN
     if problem is not None and problem.code in refusals.definitive:
         return Verdict.REFUSED
-    if status in (401, 403) and problem is not None:
-        return Verdict.AUTH_REFUSED  # a bare one may be a proxy's, of which the broker knows nothing
+    if status in (401, 403) and problem is not None:  # a bare one is as likely a proxy's
+        return Verdict.AUTH_REFUSED
     return Verdict.UNKNOWN
 
 

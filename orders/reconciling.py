@@ -38,7 +38,7 @@ def reconcile(order_id: UUID, *, now: datetime) -> None:
     Quiet working orders, and what was refused or held to be absent, are asked after once.
     """
     # Before asking: a broker that hangs must not keep the news from whoever is to hear of it.
-    _escalate_in_time(order_id, now=now)
+    _say_in_time(order_id, now=now)
     order = Order.objects.select_related("account").get(id=order_id)
     try:
         adapter = connecting.connect(order.account)
@@ -50,16 +50,16 @@ def reconcile(order_id: UUID, *, now: datetime) -> None:
             _resolve(order, adapter, now=now)
         case Submission.ACCEPTED | Submission.REFUSED | Submission.ABSENT:
             _confirm(order, adapter, now=now)
-    if Flag.FILLS_MISSING in order.flags:
-        recording.complain_of_missing(order.id, now=now)
 
 
-def _escalate_in_time(order_id: UUID, *, now: datetime) -> None:
+def _say_in_time(order_id: UUID, *, now: datetime) -> None:
     order = Order.objects.select_related("account").get(id=order_id)
+    if Flag.FILLS_MISSING in order.flags:
+        recording.complain_of_missing(order_id, now=now)
     if not order.is_in_doubt or order.escalated_at is not None:
         return
     if now - order.submission_at >= connecting.passport(order.account).doubt.escalate_after:
-        recording.escalate(order.id, now=now)
+        recording.escalate(order_id, now=now)
 
 
 def _confirm(order: Order, adapter: BrokerAdapter, *, now: datetime) -> None:
@@ -132,11 +132,10 @@ def _absence(order: Order, adapter: BrokerAdapter) -> list[int] | None:
         passes[inquiry.asked_at][inquiry.path] = inquiry.id
     must = doubt.absence_by | {Read.ORDER_LIST}  # which says so only beside its control
     counted: list[datetime] = []
-    for at in sorted(at for at, denied in passes.items() if must <= denied.keys()):
-        earliest = counted[-1] + PASSES_APART if counted else began + doubt.first_grace
-        if at >= earliest:
+    for at in sorted((at for at, denied in passes.items() if must <= denied.keys()), reverse=True):
+        if at >= began + doubt.first_grace and (not counted or counted[-1] - at >= PASSES_APART):
             counted.append(at)
-    if len(counted) < ABSENT_PASSES or counted[-1] < _sure_from(order, doubt):
+    if len(counted) < ABSENT_PASSES or counted[0] < _sure_from(order, doubt):
         return None
     return sorted(number for at in counted for number in passes[at].values())
 

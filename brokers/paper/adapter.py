@@ -224,9 +224,15 @@ class PaperAdapter(BrokerAdapter):
 
     def _problem(self, answer: Answer) -> Problem | None:
         try:
-            return self.dialect.read_problem(answer.json())
+            told = answer.json()
         except ValueError:
             return None
+        problem = self.dialect.read_problem(told)
+        if problem is None and answer.status == 401:
+            # It takes nobody's person for a stranger: it turns them away in its own words.
+            own = dialects.read_problem(told)
+            return own if own is not None and own.code == "unauthorized" else None
+        return problem
 
     def _is_absent(self, answer: Answer) -> bool:
         return is_absence(answer.status, self._problem(answer), self.dialect.refusals)

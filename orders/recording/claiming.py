@@ -180,8 +180,10 @@ def _obstacle(order: Order, parent: Order | None) -> tuple[str, str] | None:
         return "halted", f"The account is halted. {order.account.halt_reason}".strip()
     if not order.account.is_open:
         return "account_closed", "The account takes no new orders."
-    if parent is None:
-        return None
+    return _obstacle_to_replacing(order, parent) if parent else None
+
+
+def _obstacle_to_replacing(order: Order, parent: Order) -> tuple[str, str] | None:
     if not parent.is_replaceable:
         return "not_replaceable", "The order to replace has ended, or is in doubt."
     if parent.filled_quantity != order.replaces_filled:

@@ -181,6 +181,13 @@ class AdapterContract:
         with pytest.raises(AuthRefused):
             adapter.submit(TICKET)
 
+    @pytest.mark.parametrize("status", [401, 403])
+    def test_a_proxys_no_is_not_the_brokers(self, adapter, wire, status):
+        wire.script = answer(status, b"<html>Sign in</html>", kind="text/html")
+
+        with pytest.raises(OutcomeUnknown):
+            adapter.submit(TICKET)
+
     @pytest.mark.parametrize(
         "other",
         [

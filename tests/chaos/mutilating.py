@@ -241,8 +241,8 @@ def transport_error_is_absent() -> None:
             inquiry.result = Inquiry.Result.ABSENT
         return inquiry, report
 
-    put("orders.reconciling._ask", ask)
-    put("orders.reconciling._walk", ask)
+    for way in ("_ask", "_walk_orders", "_walk_executions"):
+        put(f"orders.inquiring.{way}", ask)
 
 
 @mutant
@@ -333,8 +333,8 @@ def account_scope_forgotten() -> None:
 
 @mutant
 def cancel_2xx_is_cancelled() -> None:
-    def settle(original: Original, order: Order, attempt: Attempt, *, now: Any) -> None:
-        original(order, attempt, now=now)
+    def settle(original: Original, order: Order, attempt: Attempt, *args: Any, now: Any) -> None:
+        original(order, attempt, *args, now=now)
         if attempt.state == AttemptState.ACCEPTED and not order.has_ended:
             before = changing.projection(order)
             order.status, order.cancel_requested_at = Status.CANCELED, None

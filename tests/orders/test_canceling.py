@@ -6,13 +6,14 @@ import pytest
 from django.utils import timezone
 
 from brokers.errors import (
+    AuthRefused,
     NotSent,
     OutcomeUnknown,
     Refused,
 )
-from brokers.messages import Report
+from brokers.messages import Report, Ticket
 from brokers.vocabulary import Status
-from orders import canceling, recording, sending, timing
+from orders import attending, canceling, recording, sending, timing
 from orders.models import Order
 from orders.models.facts import Heard
 from orders.states import Submission
@@ -128,3 +129,72 @@ class TestCancel:
         order.refresh_from_db()
         assert order.cancel_at is not None
         assert order.cancel_at > timing.database_now()
+
+    @pytest.mark.parametrize("submission", ["refused", "absent"])
+    def test_asked_for_in_doubt_it_is_sent_even_if_the_order_was_given_up_meanwhile(
+        self, broker: ScriptedBroker, submission: str
+    ) -> None:
+        order = place()
+        broker.script = [OutcomeUnknown("silence")]
+        sending.send(order.id)
+        canceling.cancel(order.id, actor=ANA, now=timezone.now())
+        Order.objects.filter(id=order.id).update(submission=submission, cancel_at=None)
+
+        report = broker.has(order.ticket())
+        recording.heed(
+            order.account, report, heard=Heard.WEBHOOK, evidence="x", now=timing.database_now()
+        )
+        attending.cancel(order.id, now=timing.database_now())
+
+        order.refresh_from_db()
+        assert order.submission == Submission.ACCEPTED
+        assert broker.canceled == [order.broker_order_id]
+
+    def test_asked_for_in_doubt_and_found_ended_there_is_nothing_to_cancel(
+        self, broker: ScriptedBroker
+    ) -> None:
+        order = place()
+        broker.script = [OutcomeUnknown("silence")]
+        sending.send(order.id)
+        canceling.cancel(order.id, actor=ANA, now=timezone.now())
+
+        report = broker.has(order.ticket(), status=Status.CANCELED)
+        recording.heed(
+            order.account, report, heard=Heard.WEBHOOK, evidence="x", now=timing.database_now()
+        )
+        attending.cancel(order.id, now=timing.database_now())
+
+        order.refresh_from_db()
+        assert (order.cancel_at, broker.canceled) == (None, [])
+
+    def test_asked_for_while_it_is_sent_it_goes_out_with_the_answer(
+        self, broker: ScriptedBroker, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        order = place()
+        submit = broker.submit
+
+        def slowly(ticket: Ticket) -> Report:
+            canceling.cancel(order.id, actor=ANA, now=timezone.now())
+            return submit(ticket)
+
+        monkeypatch.setattr(broker, "submit", slowly)
+        sending.send(order.id)
+
+        order.refresh_from_db()
+        assert broker.canceled == [order.broker_order_id]
+
+    def test_refused_for_our_credentials_it_is_not_given_up(self, broker: ScriptedBroker) -> None:
+        order = place()
+        sending.send(order.id)
+        canceling.cancel(order.id, actor=ANA, now=timezone.now())
+        broker.script = [AuthRefused("who?", code="auth", call=call(401))]
+
+        sending.send_cancel(order.id)
+
+        order.refresh_from_db()
+        assert order.cancel_requested_at is not None
+        assert order.cancel_at is not None
+        assert order.account.halted_at is not None
+        Order.objects.update(cancel_at=timing.database_now())
+        sending.send_cancel(order.id)  # a halt keeps no cancel back
+        assert len(broker.canceled) == 2

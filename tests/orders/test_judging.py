@@ -11,7 +11,18 @@ from django.utils import timezone
 
 from brokers.errors import OutcomeUnknown
 from brokers.vocabulary import OrderType, Side, Status
-from orders import actors, asking, attending, auditing, judging, reconciling, recording, timing
+from orders import (
+    actors,
+    asking,
+    attending,
+    auditing,
+    judging,
+    rebuilding,
+    reconciling,
+    recording,
+    sending,
+    timing,
+)
 from orders.errors import (
     BadRuling,
     BrokerSilent,
@@ -26,7 +37,7 @@ from orders.errors import (
 from orders.models import Account, Grant, Incident, Order, Role, Ruling
 from orders.models.facts import Heard
 from orders.states import Submission
-from tests.factories import AccountFactory, OrderFactory, UserFactory, a_ticket
+from tests.factories import AccountFactory, OrderFactory, UserFactory, a_ticket, place
 from tests.fakes import ScriptedBroker, call, fill
 
 pytestmark = pytest.mark.django_db
@@ -414,3 +425,17 @@ class TestCheckNow:
 
         order.refresh_from_db()
         assert (order.look_at, order.events.count()) == (None, 0)
+
+
+@pytest.mark.parametrize("verdict", ["absent", "found"])
+def test_what_was_ruled_follows_from_the_record(
+    account: Account, broker: ScriptedBroker, ana: User, verdict: str
+) -> None:
+    order = place(account)
+    broker.script = [OutcomeUnknown("silence", call=call(None))]
+    sending.send(order.id)
+
+    named = {"broker_order_id": a_stray(broker, order)} if verdict == "found" else {}
+    propose(order, ana, verdict, **named)
+
+    assert list(rebuilding.differences()) == []

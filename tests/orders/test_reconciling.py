@@ -4,46 +4,25 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
 from brokers.errors import AuthRefused, BrokerError, OutcomeUnknown
 from brokers.messages import Absent
 from brokers.vocabulary import Status
-from orders import connecting, reconciling, recording, sending, timing
-from orders.models import Account, Order
-from orders.models.facts import Heard
+from orders import connecting, reconciling, sending, timing
+from orders.models import Account
 from orders.models.inquiry import Inquiry
 from orders.secrets import SecretUnreadable
 from orders.states import Submission
 from tests.factories import OrderFactory, a_ticket, place
 from tests.fakes import ScriptedBroker, call, fill
+from tests.orders.doubt import a_known_order, after, in_doubt, webhook
 
 pytestmark = pytest.mark.django_db
 
 SECONDS = (1, 2, 4, 8, 15)
-
-
-def in_doubt(**changes: object) -> Order:
-    return OrderFactory(unknown=True, **changes)
-
-
-def a_known_order(account: Account, broker: ScriptedBroker) -> Order:
-    """The positive control: an order the broker is known to have, and shows in its list."""
-    known = OrderFactory(working=True, account=account)
-    broker.has(known.ticket())
-    return known
-
-
-def after(order: Order, seconds: float) -> datetime:
-    return order.submission_at + timedelta(seconds=seconds)
-
-
-def webhook(order: Order, broker: ScriptedBroker, *, now: datetime) -> None:
-    """Let the broker say by webhook that it has the order after all."""
-    report = broker.has(order.ticket())
-    recording.heed(order.account, report, heard=Heard.WEBHOOK, evidence="delivery:1", now=now)
 
 
 class TestDoubt:
@@ -313,18 +292,6 @@ class TestQuietOrders:
         order.refresh_from_db()
         assert order.submission == Submission.ACCEPTED
         assert order.look_at == now + timing.WORKING_POLL
-
-
-def test_the_ladder_never_ends() -> None:
-    began = timing.database_now()
-    now, gaps = began, []
-    for _ in range(200):
-        later = timing.next_look(began, now=now)
-        assert later > now
-        gaps.append((later - now).total_seconds())
-        now = later
-    assert gaps[:7] == [1, 1, 2, 4, 7, 15, 30]
-    assert gaps[-1] == 86_400
 
 
 def test_a_ticket_is_the_same_on_every_attempt() -> None:

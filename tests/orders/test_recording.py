@@ -88,6 +88,8 @@ def test_any_order_batching_and_repetition_of_delivery_ends_the_same(data: st.Da
     says, ends, filled = STORIES[data.draw(st.sampled_from(sorted(STORIES)))]
     order = sent()
     facts = [say(order.ticket()) for say in says]
+    if data.draw(st.booleans()):  # brokers that say our id with each trade
+        facts = [replace(fact, wire_id=order.wire_id) for fact in facts]
     repeats = data.draw(st.lists(st.sampled_from(facts), max_size=4))
     queue = list(data.draw(st.permutations(facts + repeats)))
 
