@@ -165,7 +165,9 @@ def digest(snapshot: Snapshot) -> str:
 
 def _authority(fill: Fill) -> tuple[int, int, Decimal, Decimal]:
     weight = (ExecutionKind.FILL, ExecutionKind.CORRECT, ExecutionKind.BUST).index(fill.kind)
-    return weight, fill.revision, fill.quantity, fill.price
+    # A trade itself has no later word: only what calls itself a correction may take of it.
+    revision = 0 if fill.kind is ExecutionKind.FILL else fill.revision
+    return weight, revision, fill.quantity, fill.price
 
 
 def _flags(

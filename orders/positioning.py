@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import date, datetime
 from decimal import Decimal
 from uuid import UUID
 
@@ -36,7 +37,7 @@ class Position:
 def positions(accounts: Iterable[Account]) -> list[Position]:
     """Return the positions of accounts, by account and symbol, flat ones included."""
     books: dict[tuple[UUID, str], list[Fill]] = {}
-    executions = Execution.objects.filter(account__in=list(accounts)).order_by("executed_at", "id")
+    executions = Execution.objects.filter(account__in=list(accounts))
     for execution in executions.iterator():
         books.setdefault((execution.account_id, execution.symbol), []).append(execution.message())
     return [
@@ -58,7 +59,8 @@ def held(account: Account) -> dict[str, Decimal]:
                 FROM orders_execution WHERE account_id = %s
                 ORDER BY broker_order_id, execution_id, trade_date,
                     array_position(ARRAY['fill', 'correct', 'bust'], kind::text) DESC,
-                    revision DESC, quantity DESC, price DESC
+                    CASE kind WHEN 'fill' THEN 0 ELSE revision END DESC,
+                    quantity DESC, price DESC
             ) AS standing
             WHERE kind <> 'bust' GROUP BY symbol
             """,
@@ -67,9 +69,16 @@ def held(account: Account) -> dict[str, Decimal]:
         return {symbol: quantity for symbol, quantity in cursor.fetchall() if quantity}
 
 
+def _in_time(fill: Fill) -> tuple[datetime, str, str, date]:
+    """Return what orders trades in time. Ties are certain, and profit depends on the order of a
+    buy and a sell: arrival must not decide it.
+    """
+    return fill.executed_at, fill.broker_order_id, fill.execution_id, fill.trade_date
+
+
 def _fold(account_id: UUID, symbol: str, fills: list[Fill]) -> Position:
     quantity, cost, realized = ZERO, ZERO, ZERO  # cost is signed like the quantity
-    for fill in sorted(live_fills(fills), key=lambda fill: fill.executed_at):
+    for fill in sorted(live_fills(fills), key=_in_time):
         # Not even a minus sign may go without EXACT: Python's own rounds to 28 digits.
         signed = fill.quantity if fill.side is Side.BUY else fill.quantity.copy_negate()
         against = bool(quantity) and signed.is_signed() != quantity.is_signed()

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from django.db.backends.postgresql.operations import DatabaseOperations
+from hypothesis import HealthCheck, settings
 
 from brokers import registry
 from orders import announcing, connecting, ringing
 from tests.fakes import PASSPORT, ScriptedBroker
+
+# How long a random example takes says more about the machine than about us.
+SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
+settings.register_profile("quick", deadline=None, suppress_health_check=SLOW)
+settings.register_profile(
+    "deep", max_examples=50_000, deadline=None, suppress_health_check=SLOW, print_blob=True
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 
 @pytest.fixture(autouse=True, scope="session")
