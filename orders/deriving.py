@@ -163,11 +163,11 @@ def digest(snapshot: Snapshot) -> str:
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
 
-def _authority(fill: Fill) -> tuple[int, int, Decimal, Decimal]:
+def _authority(fill: Fill) -> tuple[int, int, Decimal, Decimal, int]:
     weight = (ExecutionKind.FILL, ExecutionKind.CORRECT, ExecutionKind.BUST).index(fill.kind)
     # A trade itself has no later word: only what calls itself a correction may take of it.
     revision = 0 if fill.kind is ExecutionKind.FILL else fill.revision
-    return weight, revision, fill.quantity, fill.price
+    return weight, revision, fill.quantity, fill.price, fill.revision
 
 
 def _flags(

@@ -107,7 +107,7 @@ def batched(draw: st.DrawFn, facts: list[Fact]) -> list[list[Fact]]:
     return [facts[start:end] for start, end in pairwise(bounds)]
 
 
-def authority(fill: Fill) -> tuple[bool, bool, int, Decimal, Decimal]:
+def authority(fill: Fill) -> tuple[bool, bool, int, Decimal, Decimal, int]:
     """Return what says which word on a trade stands: the protocol's sentence, written again."""
     return (
         fill.kind is ExecutionKind.BUST,
@@ -115,6 +115,7 @@ def authority(fill: Fill) -> tuple[bool, bool, int, Decimal, Decimal]:
         0 if fill.kind is ExecutionKind.FILL else fill.revision,
         fill.quantity,
         fill.price,
+        fill.revision,
     )
 
 

@@ -31,8 +31,10 @@ widest = fills.flatmap(
         *(st.builds(replace, st.just(fill), quantity=amounts, price=amounts) for fill in told)
     )
 )
-two_orders = made_up.fills(broker_order_ids=st.sampled_from(["B-1", "B-2"]))
-trades = st.lists(st.builds(replace, two_orders, side=st.sampled_from(Side)), max_size=12)
+of_two_orders = made_up.fills(broker_order_ids=st.sampled_from(["B-1", "B-2"])).map(
+    lambda told: replace(told, side=Side.BUY if told.broker_order_id == "B-1" else Side.SELL)
+)
+trades = st.lists(of_two_orders, max_size=12).map(made_up.consistent)
 
 
 def nine(amount: Fraction) -> Fraction:
