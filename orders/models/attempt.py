@@ -4,7 +4,7 @@ import pgtrigger
 from django.db import models
 from django.db.models import Q
 
-from orders.models.frozen import frozen, keep_all, steps
+from orders.models.frozen import frozen, in_sql, keep_all, steps
 from orders.models.order import Order
 from orders.states import ATTEMPT_NEXT, MAY_FOLLOW, AttemptKind, AttemptState
 
@@ -89,7 +89,7 @@ class Attempt(models.Model):
                     END IF;
                     PERFORM 1 FROM orders_attempt
                       WHERE order_id = NEW.order_id AND kind <> 'cancel'
-                        AND state NOT IN ({", ".join(repr(s.value) for s in sorted(MAY_FOLLOW))});
+                        AND state NOT IN ({in_sql(MAY_FOLLOW)});
                     IF FOUND OR NEW.number <> 1 + (
                         SELECT count(*) FROM orders_attempt
                         WHERE order_id = NEW.order_id AND kind <> 'cancel'
@@ -100,6 +100,22 @@ class Attempt(models.Model):
                     END IF;
                     RETURN NEW;
                 """,  # noqa: S608 — every word put in is ours
+            ),
+            pgtrigger.Trigger(
+                name="answer_once",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Update,
+                # The same answer may be recorded again, by whoever did not hear of the commit.
+                func="""
+                    IF OLD.method <> '' AND
+                       (OLD.method, OLD.url, OLD.request_body, OLD.started_at, OLD.took_ms,
+                        OLD.answer_status, OLD.answer_body, OLD.failure) IS DISTINCT FROM
+                       (NEW.method, NEW.url, NEW.request_body, NEW.started_at, NEW.took_ms,
+                        NEW.answer_status, NEW.answer_body, NEW.failure) THEN
+                        RAISE EXCEPTION 'answer_once: what was said on attempt % is kept', OLD.id;
+                    END IF;
+                    RETURN NEW;
+                """,
             ),
             pgtrigger.Protect(name="no_delete", operation=pgtrigger.Delete),
             keep_all(),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pgtrigger
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
@@ -19,7 +20,22 @@ class AuditChain(models.Model):
     hash = models.CharField(max_length=64, default="0" * 64)
 
     class Meta:
-        triggers = [keep_all()]
+        triggers = [
+            pgtrigger.Trigger(
+                name="one_by_one",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Update,
+                func="""
+                    IF NEW.name <> OLD.name OR NEW.sequence NOT IN (OLD.sequence, OLD.sequence + 1)
+                       OR (NEW.sequence = OLD.sequence AND NEW.hash <> OLD.hash) THEN
+                        RAISE EXCEPTION 'one_by_one: the head of % only goes on', OLD.name;
+                    END IF;
+                    RETURN NEW;
+                """,
+            ),
+            pgtrigger.Protect(name="no_delete", operation=pgtrigger.Delete),
+            keep_all(),
+        ]
 
     def __str__(self) -> str:
         return f"{self.name} at {self.sequence}"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pgtrigger
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import models
 from django.db.models import Q
@@ -68,7 +69,24 @@ class Execution(models.Model):
             models.Index(fields=["account", "symbol", "executed_at"], name="execution_position"),
             models.Index(fields=["account", "-id"], name="execution_newest"),
         ]
-        triggers = grow_only()
+        triggers = [
+            *grow_only(),
+            pgtrigger.Trigger(
+                name="of_its_order",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Insert,
+                func="""
+                    PERFORM 1 FROM orders_order
+                      WHERE id = NEW.order_id AND account_id = NEW.account_id
+                        AND symbol = NEW.symbol AND side = NEW.side;
+                    IF NOT FOUND THEN
+                        RAISE EXCEPTION 'of_its_order: order % is another account''s, or another'
+                            ' symbol or side', NEW.order_id;
+                    END IF;
+                    RETURN NEW;
+                """,
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.quantity.normalize():f} at {self.price.normalize():f}"

@@ -1,5 +1,7 @@
 """Triggers shared by the tables whose rows are evidence."""
 
+from collections.abc import Iterable
+
 import pgtrigger
 
 
@@ -41,7 +43,7 @@ def frozen(*columns: str, name: str = "frozen_columns") -> pgtrigger.Trigger:
 def steps(column: str, table: dict[str, list[str]], *, name: str = "steps") -> pgtrigger.Trigger:
     """Refuse a change of `column` that the transition table does not allow."""
     allowed = " OR ".join(
-        f"(OLD.{column} = '{before}' AND NEW.{column} IN ({_quoted(after)}))"
+        f"(OLD.{column} = '{before}' AND NEW.{column} IN ({in_sql(after)}))"
         for before, after in table.items()
         if after
     )
@@ -59,5 +61,6 @@ def steps(column: str, table: dict[str, list[str]], *, name: str = "steps") -> p
     )
 
 
-def _quoted(words: list[str]) -> str:
-    return ", ".join(f"'{word!s}'" for word in words)
+def in_sql(words: Iterable[str]) -> str:
+    """Return words of ours as SQL has them between the brackets of IN: in one order, always."""
+    return ", ".join(f"'{word!s}'" for word in sorted(words))

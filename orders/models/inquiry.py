@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.db.models import Q
 
 from orders.models.frozen import grow_only
 from orders.models.order import Order
@@ -29,6 +30,12 @@ class Inquiry(models.Model):
 
     class Meta:
         ordering = ["id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(result__in=["found", "absent", "no_answer"]),
+                name="inquiry_result_known",
+            ),
+        ]
         triggers = grow_only()
 
     def __str__(self) -> str:

@@ -22,9 +22,11 @@ from brokers.vocabulary import (
 from orders.ids import uuid7
 from orders.models.account import Account
 from orders.models.api_key import ApiKey
-from orders.models.frozen import frozen, keep_all, steps
+from orders.models.frozen import frozen, in_sql, keep_all, steps
 from orders.money import EXACT, ZERO
-from orders.states import IN_FLIGHT, NEVER_LEFT, NEXT, UNSENT, Submission
+from orders.states import IN_FLIGHT, MAY_FOLLOW, NEVER_LEFT, NEXT, UNSENT, Submission
+
+GIVEN_UP = frozenset({Submission.REFUSED, Submission.ABSENT})
 
 
 def words(enum: type) -> list[tuple[str, str]]:
@@ -288,6 +290,38 @@ class Order(models.Model):
                     END IF;
                     RETURN NEW;
                 """,
+            ),
+            pgtrigger.Trigger(
+                name="conflict_stays",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Update,
+                func="""
+                    IF OLD.conflict_at IS NOT NULL AND NEW.conflict_at IS NULL THEN
+                        RAISE EXCEPTION
+                            'conflict_stays: the broker has shown another order under the id of %',
+                            OLD.id;
+                    END IF;
+                    RETURN NEW;
+                """,
+            ),
+            # What may have left can't be said to have stayed here, nor to be refused or absent.
+            pgtrigger.Trigger(
+                name="verdict_on_proof",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Update,
+                condition=pgtrigger.Condition("OLD.submission IS DISTINCT FROM NEW.submission"),
+                func=f"""
+                    IF NEW.submission IN ({in_sql(UNSENT | NEVER_LEFT | GIVEN_UP)})
+                       AND EXISTS (
+                        SELECT 1 FROM orders_attempt WHERE order_id = NEW.id AND kind <> 'cancel'
+                          AND NOT state IN ({in_sql(MAY_FOLLOW)})
+                          AND NOT (NEW.submission IN ({in_sql(GIVEN_UP)}) AND state = 'refused')
+                    ) THEN
+                        RAISE EXCEPTION 'verdict_on_proof: % may have left, and can not be %',
+                            OLD.id, NEW.submission;
+                    END IF;
+                    RETURN NEW;
+                """,  # noqa: S608 — every word put in is ours
             ),
             pgtrigger.Protect(name="no_delete", operation=pgtrigger.Delete),
             keep_all(),

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import pgtrigger
 from django.db import models
 from django.db.models import Q
 
 from orders.models.account import Account
 from orders.models.facts import Heard
+from orders.models.frozen import frozen, keep_all
 from orders.models.order import Order
 
 
@@ -35,6 +37,34 @@ class ParkedFact(models.Model):
                 name="parked_waiting",
                 condition=Q(taken_by__isnull=True),
             ),
+        ]
+        triggers = [
+            frozen(
+                "id",
+                "account_id",
+                "broker_order_id",
+                "digest",
+                "kind",
+                "said",
+                "heard",
+                "heard_at",
+                "evidence",
+                name="as_it_came",
+            ),
+            pgtrigger.Trigger(
+                name="taken_once",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Update,
+                func="""
+                    IF OLD.taken_by_id IS NOT NULL
+                       AND OLD.taken_by_id IS DISTINCT FROM NEW.taken_by_id THEN
+                        RAISE EXCEPTION 'taken_once: parked fact % was taken in', OLD.id;
+                    END IF;
+                    RETURN NEW;
+                """,
+            ),
+            pgtrigger.Protect(name="no_delete", operation=pgtrigger.Delete),
+            keep_all(),
         ]
 
     def __str__(self) -> str:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.db.models import Q
 
 from brokers.messages import Snapshot
 from brokers.vocabulary import Side, Status
@@ -34,6 +35,9 @@ class SnapshotFact(models.Model):
         ordering = ["id"]
         constraints = [
             models.UniqueConstraint(fields=["order", "digest"], name="snapshot_once"),
+            models.CheckConstraint(
+                condition=Q(status__in=list(Status)), name="snapshot_status_known"
+            ),
         ]
         triggers = grow_only()
 

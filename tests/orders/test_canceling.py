@@ -138,6 +138,7 @@ class TestCancel:
         broker.script = [OutcomeUnknown("silence")]
         sending.send(order.id)
         canceling.cancel(order.id, actor=ANA, now=timezone.now())
+        order.attempts.update(state=submission)
         Order.objects.filter(id=order.id).update(submission=submission, cancel_at=None)
 
         report = broker.has(order.ticket())

@@ -19,7 +19,7 @@ from orders.recording import parking
 from orders.states import Submission
 from tests.factories import OrderFactory
 from tests.fakes import ScriptedBroker, call, fill, snapshot
-from tests.orders.doubt import after, in_doubt
+from tests.orders.doubt import a_known_order, after, in_doubt
 
 pytestmark = pytest.mark.django_db
 
@@ -61,6 +61,32 @@ class TestEveryWayOfAsking:
         order.refresh_from_db()
         assert (order.submission, order.filled_quantity) == (Submission.ACCEPTED, Decimal(4))
         assert order.snapshots.exists() is readable
+
+    @pytest.mark.parametrize("path", [Read.ORDER_LIST, Read.EXECUTIONS])
+    def test_reads_all_pages_from_five_minutes_before_the_intent(
+        self, broker: ScriptedBroker, monkeypatch: pytest.MonkeyPatch, path: Read
+    ) -> None:
+        order = in_doubt(placed_at=timezone.now())
+        ticket = order.ticket()
+        name = "orders_since" if path is Read.ORDER_LIST else "executions_since"
+        pages, asked = getattr(broker, name), []
+
+        def since(moment: datetime) -> Iterator[Report]:
+            asked.append(moment)
+            return pages(moment)
+
+        monkeypatch.setattr(broker, name, since)
+        doubt = replace(broker.passport.doubt, reads=(path,))
+        monkeypatch.setattr(broker, "passport", replace(broker.passport, doubt=doubt))
+        for _ in range(3):  # each on a page of its own, before ours
+            a_known_order(order.account, broker)
+        broker.has(ticket, fill(ticket, "a", "4", wire_id=ticket.wire_id))
+
+        reconciling.reconcile(order.id, now=after(order, 1))
+
+        order.refresh_from_db()
+        assert asked[0] <= order.placed_at - timedelta(minutes=5)
+        assert (order.submission, order.filled_quantity) == (Submission.ACCEPTED, Decimal(4))
 
     def test_what_was_parked_under_our_id_settles_it_before_anybody_is_asked(
         self, broker: ScriptedBroker

@@ -215,7 +215,7 @@ class TestDifferences:
         assert found() == []
         parked = ParkedFact.objects.get()
 
-        ParkedFact.objects.update(broker_order_id=order.broker_order_id)
+        tamper(f"UPDATE orders_parkedfact SET broker_order_id = '{order.broker_order_id}'")
         assert found() == [(f"parked fact {parked.id}", "fill")]
 
         ParkedFact.objects.update(taken_by=order)
