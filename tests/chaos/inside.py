@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from typing import Any
 
 from brokers.vocabulary import TERMINAL
@@ -28,6 +29,7 @@ LOOK_EVERY = 3.0  # seconds between comparisons while all comes right
 PENDING_FOR = 45.0  # seconds for cancels to be carried out, before the market stops
 SEND_WITHIN = timedelta(seconds=29)  # from a claim to its last byte (`orders.timing`)
 STUCK = 60  # connections of one process to PostgreSQL: many more than its threads need
+NAMED = 3  # differences that are named on the way
 SAMPLE_EVERY = 0.15  # seconds
 
 
@@ -40,6 +42,7 @@ class Course:
         *,
         options: Options,
         plan: Plan,
+        actions: Sequence[nemesis.Action],
         record: Record,
         timed: Stopwatch,
         say: Callable[[str], None],
@@ -56,16 +59,7 @@ class Course:
         )
         self.ours = testimony.DeskWitness(self.stage)
         self.theirs = ExchangeWitness(desk.directory / "paper")
-        self.actions = (
-            nemesis.aimed(options.aim)
-            if options.aim
-            else nemesis.plan(
-                options.seed,
-                orders=options.orders,
-                kills=options.kills,
-                per_window=options.per_window,
-            )
-        )
+        self.actions = actions
         self.wrongs: dict[str, int] = {}
         self.their_holdings = lambda: testimony.their_holdings(self.stage)
 
@@ -167,6 +161,8 @@ class Course:
             left = list(_unsettled(world))
             count = sum(map(len, wrong.values()))
             self.say(f"{count} differences, {len(left)} orders unsettled")
+            for line in list(chain(*wrong.values()))[:NAMED]:
+                self.say(f"    {line}")
             if (not count and not left) or time.monotonic() > give_up_at:
                 return
             await asyncio.sleep(LOOK_EVERY)

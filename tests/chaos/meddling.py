@@ -8,14 +8,14 @@ from collections import defaultdict
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, TypeVar
+from uuid import UUID
 
 import httpx
 from django.db import Error as DatabaseTrouble
-from django.db import connections, transaction
+from django.db import connections
 
 from brokers import signatures
-from orders import auditing, timing
-from orders.models import Account
+from orders import halting, timing
 from tests.chaos.checking.records import Halt as HaltSeen
 from tests.chaos.checking.records import Push
 from tests.chaos.plan import Forgery, Halt, Plan
@@ -105,14 +105,14 @@ class Meddler:
         raise RuntimeError(f"The exchange does not do {method} {path}.")
 
     async def _halt(self, halt: Halt) -> None:
-        """Halt an account for a while, as the kill switch does: in one transaction."""
+        """Halt an account for a while, by the kill switch."""
         seat = self._stage.seats[halt.broker]
         async with self._one_halt[halt.broker]:
-            await asyncio.to_thread(_surely, lambda: _set_halt(seat.account_id, halted=True))
+            await asyncio.to_thread(_surely, lambda: _do(halting.halt, seat))
             committed_at = datetime.now(UTC)
             await asyncio.sleep(halt.seconds)
             resumed_at = datetime.now(UTC)
-            await asyncio.to_thread(_surely, lambda: _set_halt(seat.account_id, halted=False))
+            await asyncio.to_thread(_surely, lambda: _do(halting.release, seat))
         self._record.halted(
             HaltSeen(account=seat.key, committed_at=committed_at, resumed_at=resumed_at)
         )
@@ -161,15 +161,10 @@ def _surely(do: Callable[[], Told]) -> Told:
     raise RuntimeError("The database does not come back.")
 
 
-@transaction.atomic
-def _set_halt(account_id: str, *, halted: bool) -> None:
+def _do(step: Callable[..., bool], seat: Seat) -> bool:
+    """Halt an account, or release it. Done already is done."""
     now = timing.database_now()
-    reason = "A drill." if halted else ""
-    Account.objects.filter(id=account_id).update(
-        halted_at=now if halted else None, halt_reason=reason
-    )
-    action = "account.halted" if halted else "account.resumed"
-    auditing.write(account_id, action=action, actor=CHAOS, now=now, reason=reason)
+    return step(UUID(seat.account_id), reason="A drill.", actor=CHAOS, now=now)
 
 
 def _signed(how: str, name: str, body: bytes, seat: Seat, stage: Stage) -> dict[str, str]:

@@ -21,7 +21,8 @@ class Options:
     rate: float  # orders a second
     quiet_for: float  # seconds, at most, for all to come right
     out: Path
-    mutant: str | None = None
+    mutant: str | None = None  # of `mutants.CATALOGUE`: its aim, and unless `sound` its defect
+    sound: bool = False
 
     @property
     def aim(self) -> Aim | None:

@@ -7,14 +7,13 @@ runs are the same: a replay meets the same dangers, not the same microseconds.
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from brokers import registry
-from brokers.paper.faults import FAULTS
 from brokers.paper.market import INSTRUMENTS
 from brokers.passport import Passport
 from brokers.vocabulary import OrderType, TimeInForce
@@ -77,11 +76,11 @@ class Plan:
     """Everything that is decided before the first process starts."""
 
     seed: int
+    brokers: tuple[str, ...]
     intents: Sequence[Intent]
     weathers: Sequence[Weather]
     halts: Sequence[Halt]
     forgeries: Sequence[Forgery]
-    brokers: tuple[str, ...]
 
 
 def known_brokers() -> tuple[str, ...]:
@@ -89,48 +88,51 @@ def known_brokers() -> tuple[str, ...]:
     return tuple(name for name in BROKERS if name in registry.BROKERS)
 
 
-def make(seed: int, *, orders: int, aim: Aim | None = None) -> Plan:
-    """Return the plan of a run with so many orders; of one that is aimed at a mutant, if told."""
+def make(seed: int, *, orders: int) -> Plan:
+    """Return the plan of a run with so many orders."""
     dice = random.Random(f"{seed}:plan")
-    brokers = (aim.brokers if aim else ()) or known_brokers()
-    later = (aim.cancels, aim.replaces) if aim else (CANCELS, REPLACES)
-    plan = Plan(
+    brokers = known_brokers()
+    return Plan(
         seed=seed,
         brokers=brokers,
-        intents=[_intent(dice, number, brokers, *later) for number in range(orders)],
+        intents=[_intent(dice, number, brokers, CANCELS, REPLACES) for number in range(orders)],
         weathers=list(forecast(dice, orders, brokers)),
-        halts=[
-            Halt(
-                after_intent=orders * (2 * part + 1) // 6,
-                broker=dice.choice(brokers),
-                seconds=dice.uniform(4, 7),
-            )
-            for part in range(3)
-        ],
-        forgeries=[
-            Forgery(
-                after_intent=dice.randrange(orders // 10, orders),
-                broker=dice.choice(brokers),
-                how=dice.choice(("unsigned", "wrong_secret", "stale", "foreign")),
-            )
-            for _ in range(max(orders // 25, 8))
-        ],
+        halts=list(_halts(dice, orders, brokers)),
+        forgeries=list(_forgeries(dice, orders, brokers)),
     )
-    return plan if aim is None else _aimed(plan, aim)
 
 
-def _aimed(plan: Plan, aim: Aim) -> Plan:
-    """Return a plan with the one weather, and the other troubles, that a mutant can't bear."""
-    dials = {name: dial for name, dial in aim.dials.items() if name in FAULTS}
-    return replace(
-        plan,
+def aimed(seed: int, aim: Aim) -> Plan:
+    """Return a small plan, for a defect that shows under one kind of trouble."""
+    dice = random.Random(f"{seed}:plan")
+    brokers = aim.brokers or known_brokers()
+    orders = aim.orders
+    return Plan(
+        seed=seed,
+        brokers=brokers,
+        intents=[_intent(dice, n, brokers, aim.cancels, aim.replaces) for n in range(orders)],
         weathers=[
-            Weather(from_intent=0, broker=broker, name="aimed", faults=dials)
-            for broker in plan.brokers
+            Weather(from_intent=0, broker=broker, name="aimed", faults=aim.dials)
+            for broker in brokers
         ],
-        halts=plan.halts if aim.halts else (),
-        forgeries=plan.forgeries if aim.forgeries else (),
+        halts=list(_halts(dice, orders, brokers)) if aim.halts else [],
+        forgeries=list(_forgeries(dice, orders, brokers)) if aim.forgeries else [],
     )
+
+
+def _halts(dice: random.Random, orders: int, brokers: Sequence[str]) -> Iterator[Halt]:
+    for part in range(3):
+        after = orders * (2 * part + 1) // 6
+        yield Halt(after_intent=after, broker=dice.choice(brokers), seconds=dice.uniform(4, 7))
+
+
+def _forgeries(dice: random.Random, orders: int, brokers: Sequence[str]) -> Iterator[Forgery]:
+    for _ in range(max(orders // 25, 8)):
+        yield Forgery(
+            after_intent=dice.randrange(orders // 10, orders),
+            broker=dice.choice(brokers),
+            how=dice.choice(("unsigned", "wrong_secret", "stale", "foreign")),
+        )
 
 
 def _intent(

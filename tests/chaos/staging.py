@@ -64,10 +64,11 @@ def personality(broker: str) -> str:
 def doubt_ends_within(broker: str) -> timedelta:
     """Return how long doubt may last: by then it is settled, or a person has been told.
 
-    The ladder of looks has a step past each grace, and the one after it is a minute away.
+    A look comes when one can settle it, and if that one fails, another a minute later.
     """
     doubt = registry.passport(broker).doubt
-    concluded = doubt.second_grace + timedelta(minutes=1)
+    sure = max(doubt.second_grace, timing.LEASE + doubt.first_grace)
+    concluded = sure + timedelta(minutes=1)
     return max(doubt.escalate_after, concluded) + SETTLING
 
 

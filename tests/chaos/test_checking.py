@@ -193,7 +193,7 @@ DOCTORED: dict[str, tuple[str, World]] = {
     ),
     "a fact that rests on a foreign webhook alone": (
         "C11",
-        a_world(pushes=(push(fault="webhook_foreign_account"),)),
+        a_world(pushes=(push(fault="webhook_foreign"),)),
     ),
     "a fact that rests on nothing": ("C11", a_world(deliveries=(), pushes=())),
     "a secret in a log": ("C12", a_world(secrets_found=("worker-1.log: a credential",))),
@@ -270,7 +270,7 @@ class TestLeeway:
     def test_the_brokers_own_double_is_said_on_the_row(self) -> None:
         twice = (*a_world().versions, version(broker_order_id="b-2", at=at(9)))
 
-        said = a_world(versions=twice, orders=(order(submission_code="conflict"),))
+        said = a_world(versions=twice, orders=(order(in_conflict=True),))
 
         assert broken(said) == {}
 
@@ -283,7 +283,7 @@ class TestLeeway:
             versions=twice,
             trades=theirs,
             their_holdings=held,
-            orders=(order(submission_code="conflict"),),
+            orders=(order(in_conflict=True),),
         )
 
         assert broken(said) == {}

@@ -81,10 +81,16 @@ class TestPlan:
         """Late orders and old reads end before the desk may conclude that there is no order."""
         for weather in PLAN.weathers:
             doubt = registry.passport(weather.broker).doubt
-            for name, dial in weather.faults.items():
-                if doubt.absence_is_definitive and name.startswith(("late_", "read_")):
-                    lasts = timedelta(seconds=float(dial.get("seconds", 0)))
-                    assert lasts < doubt.second_grace
+            if doubt.absence_is_definitive:
+                lasts = {
+                    name: timedelta(seconds=float(dial.get("seconds", 0)))
+                    for name, dial in weather.faults.items()
+                }
+                late = lasts.get("late_accept", timedelta())
+                reads = [lasts[name] for name in lasts if name.startswith("read_")]
+                old = max(reads, default=timedelta())
+                assert old < doubt.second_grace
+                assert late + old < max(doubt.second_grace, timing.LEASE + doubt.first_grace)
 
     def test_trades_with_every_broker(self) -> None:
         assert {intent.broker for intent in PLAN.intents} == set(plan.known_brokers())

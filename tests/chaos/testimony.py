@@ -152,7 +152,7 @@ class DeskWitness:
             submit_by=order.submit_by,
             submission=order.submission,
             submission_at=order.submission_at,
-            submission_code=order.submission_code,
+            in_conflict=order.conflict_at is not None,
             broker_order_id=order.broker_order_id,
             status=order.status,
             filled=order.filled_quantity,

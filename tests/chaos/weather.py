@@ -13,9 +13,12 @@ from datetime import timedelta
 from decimal import Decimal
 
 from brokers import registry
-from brokers.paper.faults import FAULTS
+from brokers.paper.mishaps import FAULTS
 from brokers.passport import Passport
 
+SECOND = timedelta(seconds=1)
+SENT_WITHIN = timedelta(seconds=30)  # for as long as a sender's lease, its request may arrive
+HONEST = 0.6  # of what a broker's word allows is used: late and read late may come together
 EXPOSED = Decimal("0.42")  # of all submissions meet a fault
 
 # How often each fault is chosen where one strikes a submission, and for how long it lasts.
@@ -44,24 +47,23 @@ WEATHERS: Mapping[str, Mapping[str, tuple[str, float]]] = {
     "strangers": {
         "webhook_bad_signature": ("0.3", 0),
         "webhook_stale": ("0.2", 0),
-        "webhook_foreign": ("0.2", 0),
-        "webhook_foreign_account": ("0.2", 0),
+        "webhook_foreign": ("0.3", 0),
         "webhook_drop": ("0.3", 0),
     },
     "fog": {
         "read_lag": ("0.3", 10),
-        "read_stale": ("0.3", 10),
+        "read_stale_replica": ("0.3", 10),
         "read_5xx": ("0.3", 0),
         "webhook_drop": ("0.5", 0),
     },
     "life": {
-        "partial": ("0.4", 0),
-        "fill_after_cancel": ("0.4", 0),
-        "cancel_refused": ("0.3", 0),
-        "expire": ("0.05", 0),
-        "replace_race": ("0.5", 0),
-        "bust": ("0.05", 0),
-        "correct": ("0.05", 0),
+        "cancel_refused": ("0.2", 0),
+        "fill_after_cancel_ack": ("0.4", 0),
+        "fill_after_cancelled": ("0.4", 3),
+        "replace_fills_first": ("0.5", 0),
+        "expire": ("0.1", 8),
+        "bust": ("0.08", 3),
+        "correct": ("0.08", 3),
         "webhook_drop": ("0.2", 0),
     },
 }
@@ -125,9 +127,12 @@ def _patience(name: str, passport: Passport) -> float:
     """Return for how long a broker may keep an order from us without breaking its own word.
 
     Where the desk may conclude absence, it does so on the passport's promise that past the second
-    grace every read shows every order. An exchange that broke it would prove nothing about the
-    desk.
+    grace every read shows every order, and on the lease's: no earlier than what was sent may still
+    arrive. An exchange that broke these would prove nothing about the desk.
     """
-    if not passport.doubt.absence_is_definitive or not name.startswith(("late_", "read_")):
+    doubt = passport.doubt
+    if not doubt.absence_is_definitive:
         return float("inf")
-    return passport.doubt.second_grace / timedelta(seconds=1) * 0.6
+    if name.startswith("read_"):
+        return doubt.second_grace / SECOND * HONEST
+    return max(doubt.second_grace, SENT_WITHIN) / SECOND * HONEST

@@ -33,7 +33,7 @@ def left_in_doubt(world: World) -> Iterator[str]:
         since = f"for {age.total_seconds():.0f} s"
         if order.submission != "unknown":
             yield f"{name}: {order.submission} {since}"
-        elif order.submission_code != "conflict" and _could_be_settled(world, order):
+        elif not order.in_conflict and _could_be_settled(world, order):
             yield f"{name}: in doubt {since}, and asking would have told"
         elif not order.escalated or order.id not in told:
             yield f"{name}: in doubt {since}, and no person has been told"

@@ -44,7 +44,7 @@ class Order:
     submit_by: datetime
     submission: str
     submission_at: datetime
-    submission_code: str
+    in_conflict: bool  # it says that the broker has another order under its id
     broker_order_id: str | None
     status: str | None
     filled: Decimal
@@ -198,9 +198,7 @@ class Push:
         return 200 <= self.status < 300
 
 
-UNTRUSTWORTHY = frozenset(
-    {"webhook_bad_signature", "webhook_stale", "webhook_foreign", "webhook_foreign_account"}
-)
+UNTRUSTWORTHY = frozenset({"webhook_bad_signature", "webhook_stale", "webhook_foreign"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

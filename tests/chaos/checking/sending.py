@@ -9,7 +9,6 @@ from tests.chaos.checking.records import Attempt, Request
 from tests.chaos.checking.world import World, grouped
 
 HALT_WITHIN = timedelta(seconds=2)
-CONFLICT_SAID = frozenset({"conflict"})
 
 
 def sent_twice(world: World) -> Iterator[str]:
@@ -81,8 +80,8 @@ def _says_so(world: World, account: str, wire_id: str) -> bool:
     order = world.order_by_wire.get((account, wire_id))
     if order is None:
         return False
-    return order.submission_code in CONFLICT_SAID or any(
-        incident.order_id == order.id and incident.kind in CONFLICT_SAID
+    return order.in_conflict or any(
+        incident.order_id == order.id and incident.kind == "conflict"
         for incident in world.incidents
     )
 
