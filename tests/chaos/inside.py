@@ -26,7 +26,7 @@ from tests.chaos.record import Record
 from tests.chaos.sampling import Sampler
 
 LOOK_EVERY = 3.0  # seconds between comparisons while all comes right
-PENDING_FOR = 45.0  # seconds for cancels to be carried out, before the market stops
+PENDING_FOR = 20.0  # seconds for cancels to be carried out, before the market stops
 SEND_WITHIN = timedelta(seconds=29)  # from a claim to its last byte (`orders.timing`)
 STUCK = 60  # connections of one process to PostgreSQL: many more than its threads need
 NAMED = 3  # differences that are named on the way
