@@ -16,7 +16,7 @@ from typing import Any
 
 import tests.chaos
 from tests.chaos.figures import figures
-from tests.chaos.mutants import CATALOGUE
+from tests.chaos.mutants import MUTANTS
 from tests.chaos.options import Options, Outcome
 from tests.chaos.reporting import caught, tables
 from tests.chaos.running import run
@@ -69,7 +69,7 @@ def _all_mutants(told: argparse.Namespace) -> int:
     A defect is caught if a check fails that does not fail in the same run of a sound desk.
     """
     out = (told.out or _new_directory(told.seed)).resolve()
-    names = told.mutants or list(CATALOGUE)
+    names = told.mutants or list(MUTANTS)
     runs = []
     for name in names:
         sound = _in_its_own_process(told, name, out / f"{name}-sound", "--sound")

@@ -15,19 +15,14 @@ whichever web takes it. Whatever dies is started again at once, by the same comm
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import random
 import signal
-import socket
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -36,170 +31,23 @@ import psycopg
 import redis
 
 from embedded.environment import desk_environment, is_free
-from embedded.lineup import CHECKOUT, programs
+from embedded.lineup import programs
 from embedded.places import socket_folder
 from embedded.postgres import Postgres
 from embedded.programs import Program
-from embedded.spawning import die_with_parent
 from embedded.valkey import Valkey
-from tests.chaos import failpoints, mutants
-from tests.chaos.names import CONTROL, MUTANT, ROLE, SKEW
+from tests.chaos import failpoints, leaking, mutants
+from tests.chaos.launching import Launcher, Unstartable, tail
+from tests.chaos.names import CONTROL, MUTANT
 from tests.chaos.proxy import DOWN, UP, Hand
+from tests.chaos.supervising import ROLES, START_WITHIN, Death, Slot, Supervisor
 
-START_WITHIN = 60.0  # seconds
-STOP_WITHIN = 15.0
-LOADED_WITHIN = 60.0
 BROKER, WEBHOOKS = "broker", "webhooks"  # the links
-ROLES = ("web", "worker", "beat", "exchange", "valkey", "postgres", "network")
+# Below those that the kernel gives to whoever connects somewhere: a port of ours must be free
+# again the moment its process is started again.
+PORTS = range(20_000, 32_000)
 
 __all__ = ["BROKER", "DOWN", "UP", "WEBHOOKS", "ChaosDesk", "Death", "Unstartable"]
-
-
-class Unstartable(Exception):
-    """A program did not come up. Carries the end of what it said."""
-
-
-@dataclass(frozen=True, slots=True)
-class Death:
-    """One process that is no more.
-
-    `cause` is "kill" (the nemesis), "failpoint" (at `point`), "skew" (to be started again by
-    another clock), "stop" (PostgreSQL's immediate shutdown), or "own": nobody asked for it.
-    """
-
-    at: float  # unix seconds
-    role: str
-    name: str
-    pid: int
-    cause: str
-    point: str = ""
-    code: int = 0
-
-
-@dataclass(eq=False)
-class Slot:
-    """A place in the line-up, and the process that fills it now."""
-
-    name: str
-    role: str
-    start: Callable[[], None]
-    answers: Callable[[], bool]
-    stop_signal: signal.Signals = signal.SIGTERM
-    pid: int = 0
-    starts: int = 0
-    started_at: float = 0.0
-    held_until: float = 0.0  # monotonic: not started again before
-    doom: str = ""  # why it is about to die
-    skew: float = 0.0
-    up: threading.Event = field(default_factory=threading.Event)
-    down: threading.Event = field(default_factory=threading.Event)
-    recalled: threading.Event = field(default_factory=threading.Event)  # to be held no longer
-    keeper: threading.Thread | None = None
-
-
-class Launcher:
-    """Our end of `tests.chaos.sabotage`."""
-
-    def __init__(self, environment: Mapping[str, str], log: Path) -> None:
-        self._line, theirs = socket.socketpair()
-        self._answers: dict[int, dict[str, Any]] = {}
-        self._changed = threading.Condition()
-        self._asked = 0
-        self._ended: dict[int, int] = {}
-        self._watched: dict[int, Callable[[int], None]] = {}
-        self.ready = self.gone = False
-        self._log = log
-        with log.open("ab") as said:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "tests.chaos.sabotage", str(theirs.fileno())],
-                cwd=CHECKOUT,
-                env={**_clean(os.environ), **environment},
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=said,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                preexec_fn=die_with_parent(signal.SIGKILL),  # noqa: PLW1509 — calls only the kernel
-            )
-        theirs.close()
-        threading.Thread(target=self._listen, name="launcher", daemon=True).start()
-
-    def await_ready(self) -> None:
-        """Return once the desk is loaded. Raises Unstartable."""
-        with self._changed:
-            self._changed.wait_for(lambda: self.ready or self.gone, LOADED_WITHIN)
-        if not self.ready:
-            raise Unstartable(f"The launcher did not load the desk:\n{_tail(self._log)}")
-
-    def start(
-        self,
-        argv: Sequence[str],
-        *,
-        environment: Mapping[str, str],
-        log: Path,
-        began: Callable[[int], None],
-        gone: Callable[[int], None],
-        is_python: bool = True,
-        death_signal: signal.Signals = signal.SIGKILL,
-    ) -> None:
-        """Start a program. `began` hears its pid, and `gone` its exit code when it ends.
-
-        With `is_python`, `argv` begins with a module, as after `python -m`. Raises Unstartable.
-        """
-        with self._changed:
-            self._asked += 1
-            number = self._asked
-            asked = {
-                "do": "fork" if is_python else "exec",
-                "id": number,
-                "argv": list(argv),
-                "environment": dict(environment),
-                "log": str(log),
-                "death_signal": int(death_signal),
-            }
-            with suppress(OSError):
-                self._line.sendall(json.dumps(asked).encode() + b"\n")
-            self._changed.wait_for(lambda: number in self._answers or not self.ready, START_WITHIN)
-            told = self._answers.pop(number, {"error": "the launcher has gone"})
-            if "pid" not in told:
-                raise Unstartable(f"{argv[0]}: {told['error']}")
-            pid = int(told["pid"])
-            began(pid)
-            if pid in self._ended:  # it was gone before we could ask
-                gone(self._ended.pop(pid))
-            else:
-                self._watched[pid] = gone
-
-    def stop(self) -> None:
-        """Hang up: the launcher takes down whatever still runs, and goes."""
-        with suppress(OSError):
-            self._line.shutdown(socket.SHUT_RDWR)
-        try:
-            self.process.wait(STOP_WITHIN)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self._line.close()
-
-    def _listen(self) -> None:
-        with suppress(OSError):
-            for line in self._line.makefile():
-                self._hear(json.loads(line))
-        with self._changed:
-            self.ready, self.gone = False, True
-            self._changed.notify_all()
-
-    def _hear(self, told: dict[str, Any]) -> None:
-        with self._changed:
-            if "ready" in told:
-                self.ready = True
-            elif "id" in told:
-                self._answers[told["id"]] = told
-            elif (gone := self._watched.pop(told["died"], None)) is not None:
-                gone(told["code"])
-            else:
-                self._ended[told["died"]] = told["code"]
-            self._changed.notify_all()
 
 
 class ChaosDesk:
@@ -218,19 +66,15 @@ class ChaosDesk:
         self.directory = directory
         self.seed = seed
         self.mutant = mutant
-        self.deaths: list[Death] = []
         self.log_folder = directory / "logs"
         self.control = directory / "control"
         for folder in (directory, self.log_folder, self.control):
             folder.mkdir(parents=True, exist_ok=True)
         failpoints.prepare(self.control)
-        self._random = random.Random(f"{seed}:lineup")
-        self._timers: set[threading.Timer] = set()
-        self._stopping = threading.Event()
+        self._supervisor = Supervisor(log_folder=self.log_folder, control=self.control, seed=seed)
         self._exchange_arguments = tuple(exchange_arguments)
 
-        web_ports = _free_ports(webs)
-        exchange_port, broker_port, webhooks_port = _free_ports(3)
+        exchange_port, broker_port, webhooks_port, *web_ports = _free_ports(3 + webs)
         self._web_ports = web_ports
         self.web_urls = [f"http://127.0.0.1:{port}" for port in web_ports]
         self.exchange_url = f"http://127.0.0.1:{exchange_port}"
@@ -250,7 +94,6 @@ class ChaosDesk:
         self._own = own
         self.environment: dict[str, str] = {}
         self._workers = workers
-        self._slots: list[Slot] = []
 
     # --- coming up and going down -----------------------------------------------------------------
 
@@ -270,6 +113,10 @@ class ChaosDesk:
     ) -> None:
         self.stop()
 
+    def stop(self) -> None:
+        """Take everything down, and leave nothing running."""
+        self._supervisor.stop()
+
     def _start(self) -> None:
         self._postgres.prepare()
         self.environment = {
@@ -282,60 +129,39 @@ class ChaosDesk:
         inside = {**self.environment, CONTROL: str(self.control)}
         if self.mutant:
             inside[MUTANT] = self.mutant
-        self._launcher = Launcher(inside, self.log_folder / "launcher.log")
-        self._launcher.await_ready()
-        self._run([self._server_slot("postgres", self._postgres)])
-        self._run([self._server_slot("valkey", self._valkey), self._network_slot()])
-        self._migrate()
+        self._supervisor.launcher = Launcher(inside, self._supervisor.log_of("launcher"))
+        self._supervisor.launcher.await_ready()
+        run = self._supervisor.run
+        run([self._server_slot("postgres", self._postgres)])
+        run([self._server_slot("valkey", self._valkey), self._network_slot()])
+        self._migrate(self._supervisor.launcher)
         slots = list(self._program_slots())
-        self._run([slot for slot in slots if slot.role == "exchange"])
-        self._run([slot for slot in slots if slot.role != "exchange"])
-
-    def stop(self) -> None:
-        """Take everything down in order: first what asks, last what is asked."""
-        self._stopping.set()
-        for slot in self._slots:
-            slot.recalled.set()
-        for timer in list(self._timers):
-            timer.cancel()
-        order = ("beat", "worker", "web", "exchange", "network", "valkey", "postgres")
-        for role in order:
-            slots = [slot for slot in self._slots if slot.role == role]
-            for slot in slots:
-                self._signal(slot, slot.stop_signal)
-                self._signal(slot, signal.SIGCONT)
-            patience = 6.0 if role in ("worker", "beat", "web") else STOP_WITHIN
-            give_up_at = time.monotonic() + patience
-            for slot in slots:
-                while not slot.down.wait(0.05) and slot.pid:
-                    if time.monotonic() > give_up_at:
-                        self._signal(slot, signal.SIGKILL)
-                        slot.down.wait(STOP_WITHIN)
-                        break
-        if hasattr(self, "_launcher"):
-            self._launcher.stop()
-        for slot in self._slots:
-            if slot.keeper is not None:
-                slot.keeper.join(STOP_WITHIN)
+        run([slot for slot in slots if slot.role == "exchange"])
+        run([slot for slot in slots if slot.role != "exchange"])
 
     # --- who is there -----------------------------------------------------------------------------
+
+    @property
+    def deaths(self) -> list[Death]:
+        """Return every process that died while the desk was up, in the order of their deaths."""
+        return self._supervisor.deaths
 
     def pids(self, role: str | None = None) -> dict[str, int]:
         """Return the running processes' ids by name, of one role or all."""
         return {
             slot.name: slot.pid
-            for slot in self._slots
+            for slot in self._supervisor.slots
             if slot.pid and (role is None or slot.role == role)
         }
 
     def starts(self) -> Counter[str]:
         """Return how often the processes of each role were started."""
-        return Counter({role: sum(s.starts for s in self._of(role)) for role in ROLES})
+        return Counter({role: sum(s.starts for s in self._supervisor.of(role)) for role in ROLES})
 
     def wait_until_up(self, role: str | None = None, *, within: float = START_WITHIN) -> bool:
         """Wait until every process of a role, or all, is at work. Returns whether they are."""
         give_up_at = time.monotonic() + within
-        slots = self._of(role) if role else self._slots
+        slots = self._supervisor.of(role) if role else self._supervisor.slots
         return all(slot.up.wait(max(give_up_at - time.monotonic(), 0)) for slot in slots)
 
     def struck(self) -> list[failpoints.Struck]:
@@ -344,7 +170,7 @@ class ChaosDesk:
 
     def log_tail(self, name: str, characters: int = 4000) -> str:
         """Return the end of what a process (and those before it) said."""
-        return _tail(self.log_folder / f"{name}.log", characters)
+        return tail(self._supervisor.log_of(name), characters)
 
     # --- what breaks it ---------------------------------------------------------------------------
 
@@ -353,23 +179,25 @@ class ChaosDesk:
 
         It is started again at once, or after so many seconds `away`.
         """
-        return self._end(self._choose(kind, index), signal.SIGKILL, "kill", away=away)
+        return self._supervisor.end(
+            self._supervisor.choose(kind, index), signal.SIGKILL, "kill", away=away
+        )
 
     def pause(self, kind: str, seconds: float, *, index: int | None = None) -> str:
         """Stop a process of a kind where it stands (SIGSTOP), and let it go on later.
 
         Returns its name at once.
         """
-        slot = self._choose(kind, index)
+        slot = self._supervisor.choose(kind, index)
         pid = slot.pid
-        self._signal(slot, signal.SIGSTOP)
+        self._supervisor.signal(slot, signal.SIGSTOP)
 
         def go_on() -> None:
             with suppress(ProcessLookupError):
                 if slot.pid == pid:
                     os.kill(pid, signal.SIGCONT)
 
-        self._later(seconds, go_on)
+        self._supervisor.later(seconds, go_on)
         return slot.name
 
     def redis_flush(self) -> None:
@@ -383,7 +211,9 @@ class ChaosDesk:
 
     def postgres_stop_immediate(self) -> Death:
         """Stop PostgreSQL without a checkpoint, as `pg_ctl stop -m immediate`; it recovers."""
-        return self._end(self._choose("postgres", None), signal.SIGQUIT, "stop")
+        return self._supervisor.end(
+            self._supervisor.choose("postgres", None), signal.SIGQUIT, "stop"
+        )
 
     def partition(self, link: str, seconds: float, *, how: str = "silence") -> None:
         """Cut a link for a while.
@@ -410,11 +240,9 @@ class ChaosDesk:
     def heal(self) -> None:
         """End all of it: links, pauses, outages, wrong clocks, and whatever is armed."""
         failpoints.disarm(self.control)
-        for slot in self._slots:
-            slot.held_until = 0.0
-            slot.recalled.set()
-            self._signal(slot, signal.SIGCONT)
-        for index, slot in enumerate(self._of("worker")):
+        for slot in self._supervisor.slots:
+            self._supervisor.recall(slot)
+        for index, slot in enumerate(self._supervisor.of("worker")):
             if slot.skew:
                 self.skew(index, 0)
         self.wait_until_up("network")
@@ -427,9 +255,9 @@ class ChaosDesk:
 
     def skew(self, worker_index: int, seconds: float) -> Death:
         """Start a worker again by a clock that is off by so much, until told otherwise."""
-        slot = self._choose("worker", worker_index)
+        slot = self._supervisor.choose("worker", worker_index)
         slot.skew = seconds
-        return self._end(slot, signal.SIGKILL, "skew")
+        return self._supervisor.end(slot, signal.SIGKILL, "skew")
 
     def arm(
         self, point: str, times: int = 1, role: str | None = None, dawdle: float | None = None
@@ -448,58 +276,23 @@ class ChaosDesk:
         """Return how many tokens wait at each failpoint."""
         return failpoints.armed(self.control)
 
-    # --- what it leaks ----------------------------------------------------------------------------
-
     def leaks(self) -> dict[str, Any]:
-        """Return what a quiet desk should not pile up.
-
-        `connections` to PostgreSQL by process, those `idle_in_transaction` for over 5 s, tasks
-        `queued` in Redis, and open `descriptors` and `threads` of each process.
-        """
-        with psycopg.connect(self.environment["DATABASE_URL"], autocommit=True) as connection:
-            sessions = connection.execute(
-                """
-                SELECT application_name, state,
-                       coalesce(extract(epoch FROM clock_timestamp() - state_change), 0)
-                FROM pg_stat_activity
-                WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()
-                """
-            ).fetchall()
-        stuck = [
-            {"process": name, "state": state, "seconds": float(seconds)}
-            for name, state, seconds in sessions
-            if (state or "").startswith("idle in transaction") and seconds > 5
-        ]
-        return {
-            "connections": dict(Counter(name for name, _, _ in sessions)),
-            "idle_in_transaction": stuck,
-            "queued": self._queued(),
-            "descriptors": self._counted("fd"),
-            "threads": self._counted("task"),
-        }
-
-    def _queued(self) -> int:
-        prefix = self.environment["DESK_PREFIX"]
-        with redis.Redis(unix_socket_path=str(self._valkey.socket), socket_timeout=5) as client:
-            return int(client.llen(f"{prefix}:{prefix}"))
-
-    def _counted(self, what: str) -> dict[str, int]:
-        counts = {}
-        for name, pid in self.pids().items():
-            with suppress(OSError):
-                counts[name] = len(list(Path(f"/proc/{pid}/{what}").iterdir()))
-        return counts
+        """Return what a quiet desk should not pile up, see `leaking`."""
+        return leaking.leaks(
+            self.environment, pids=self.pids(), redis_socket=str(self._valkey.socket)
+        )
 
     # --- the line-up ------------------------------------------------------------------------------
 
     def _server_slot(self, role: str, server: Postgres | Valkey) -> Slot:
-        def start() -> None:
+        def start(slot: Slot) -> None:
             if isinstance(server, Postgres):
                 server.prepare()  # waits for whatever is left of the one before
-            self._launch(slot, server.command(), is_python=False, death_signal=server.stop_signal)
+            self._supervisor.launch(
+                slot, server.command(), is_python=False, death_signal=server.stop_signal
+            )
 
-        slot = Slot(role, role, start, server.answers, server.stop_signal)
-        return slot
+        return Slot(role, role, start, server.answers, server.stop_signal)
 
     def _network_slot(self) -> Slot:
         argv = ["tests.chaos.proxy", str(self._network_socket), *self._links]
@@ -510,8 +303,7 @@ class ChaosDesk:
             except OSError:
                 return False
 
-        slot = Slot("network", "network", lambda: self._launch(slot, argv), answers)
-        return slot
+        return Slot("network", "network", lambda slot: self._supervisor.launch(slot, argv), answers)
 
     def _program_slots(self) -> Iterator[Slot]:
         """Yield the desk's own programs, with the command lines of `./desk up`."""
@@ -535,49 +327,18 @@ class ChaosDesk:
         argv = [*command[command.index("-m") + 1 :], *more]
         said = program.environment.get("DESK_READY_FILE")
 
-        def start() -> None:
+        def start(slot: Slot) -> None:
             if said:
                 Path(said).unlink(missing_ok=True)
-            self._launch(slot, argv, program.environment)
+            self._supervisor.launch(slot, argv, program.environment)
 
         def answers() -> bool:
             return asyncio.run(_ask(program))
 
-        slot = Slot(name, role, start, answers, program.stop_signal)
-        return slot
+        return Slot(name, role, start, answers, program.stop_signal)
 
-    def _launch(
-        self,
-        slot: Slot,
-        argv: Sequence[str],
-        environment: Mapping[str, str] | None = None,
-        *,
-        is_python: bool = True,
-        death_signal: signal.Signals = signal.SIGKILL,
-    ) -> None:
-        told = {**(environment or {}), ROLE: slot.role, "PGAPPNAME": slot.name}
-        if slot.skew:
-            told[SKEW] = str(slot.skew)
-        slot.down.clear()
-
-        def began(pid: int) -> None:
-            slot.pid, slot.started_at = pid, time.monotonic()
-
-        def gone(code: int) -> None:
-            self._gone(slot, code)
-
-        self._launcher.start(
-            argv,
-            environment=told,
-            log=self.log_folder / f"{slot.name}.log",
-            began=began,
-            gone=gone,
-            is_python=is_python,
-            death_signal=death_signal,
-        )
-
-    def _migrate(self) -> None:
-        log = self.log_folder / "migrate.log"
+    def _migrate(self, launcher: Launcher) -> None:
+        log = self._supervisor.log_of("migrate")
         codes: list[int] = []
         ended = threading.Event()
 
@@ -585,7 +346,7 @@ class ChaosDesk:
             codes.append(code)
             ended.set()
 
-        self._launcher.start(
+        launcher.start(
             ["django", "migrate", "--verbosity=0"],
             environment={},
             log=log,
@@ -593,141 +354,20 @@ class ChaosDesk:
             gone=gone,
         )
         if not ended.wait(START_WITHIN) or codes != [0]:
-            raise Unstartable(f"The database could not be brought up to date:\n{_tail(log)}")
+            raise Unstartable(f"The database could not be brought up to date:\n{tail(log)}")
         if self.mutant:
             with psycopg.connect(self.environment["DATABASE_URL"], autocommit=True) as connection:
                 mutants.prepare(self.mutant, connection)
-
-    # --- keeping it up ----------------------------------------------------------------------------
-
-    def _run(self, slots: Sequence[Slot]) -> None:
-        """Start slots together, and return once all are at work."""
-        for slot in slots:
-            self._slots.append(slot)
-            slot.keeper = threading.Thread(
-                target=self._keep, args=(slot,), name=f"keep {slot.name}", daemon=True
-            )
-            slot.keeper.start()
-        give_up_at = time.monotonic() + START_WITHIN
-        for slot in slots:
-            while not slot.up.wait(0.1):
-                if slot.starts > 3 or time.monotonic() > give_up_at:
-                    raise Unstartable(f"{slot.name} did not start:\n{self.log_tail(slot.name)}")
-
-    def _keep(self, slot: Slot) -> None:
-        """Start a slot's process again whenever it dies, until all is stopped."""
-        while not self._stopping.is_set():
-            slot.recalled.wait(max(slot.held_until - time.monotonic(), 0))
-            if self._stopping.is_set():
-                return
-            try:
-                slot.starts += 1
-                slot.start()
-            except Unstartable:
-                self._stopping.wait(0.2)
-                continue
-            while not slot.down.is_set() and not self._stopping.is_set():
-                if slot.answers():
-                    slot.up.set()
-                    break
-                slot.down.wait(0.05)
-            slot.down.wait()
-            slot.up.clear()
-            if time.monotonic() - slot.started_at < 1.0:
-                self._stopping.wait(0.2)  # what can't start must not spin
-
-    def _gone(self, slot: Slot, code: int) -> None:
-        """A process has ended. Called by the launcher's thread."""
-        pid, cause, point = slot.pid, slot.doom, ""
-        strike = next((one for one in self.struck() if self._died_of(one, slot)), None)
-        if not cause and strike is not None:
-            cause, point = "failpoint", strike.point
-        slot.doom, slot.pid = "", 0
-        slot.up.clear()
-        if not self._stopping.is_set():
-            self.deaths.append(
-                Death(time.time(), slot.role, slot.name, pid, cause or "own", point, code)
-            )
-        slot.down.set()
-
-    def _died_of(self, strike: failpoints.Struck, slot: Slot) -> bool:
-        return strike.pid == slot.pid and strike.what == failpoints.KILL
-
-    def _end(self, slot: Slot, what: signal.Signals, cause: str, *, away: float = 0.0) -> Death:
-        before, pid = len(self.deaths), slot.pid
-        slot.held_until = time.monotonic() + away
-        slot.recalled.clear()
-        slot.doom = cause
-        self._signal(slot, what)
-        self._signal(slot, signal.SIGCONT)  # one that was paused is to hear of it too
-        give_up_at = time.monotonic() + STOP_WITHIN
-        while time.monotonic() < give_up_at:
-            for death in self.deaths[before:]:
-                if death.pid == pid:
-                    return death
-            time.sleep(0.005)
-        raise Unstartable(f"{slot.name} did not die of {what.name}.")
-
-    def _choose(self, kind: str, index: int | None) -> Slot:
-        """Return a running slot of a kind, waiting for one if need be. Raises Unstartable."""
-        number = self._random.randrange(1_000_000)
-        give_up_at = time.monotonic() + START_WITHIN
-        while time.monotonic() < give_up_at:
-            slots = self._of(kind)
-            if index is not None:
-                slots = slots[index : index + 1]
-            if alive := [slot for slot in slots if slot.pid and not slot.doom]:
-                return alive[number % len(alive)]
-            time.sleep(0.02)
-        raise Unstartable(f"No {kind} came up.")
-
-    def _of(self, role: str) -> list[Slot]:
-        found = [slot for slot in self._slots if slot.role == role]
-        assert found, f"There is no {role}: {', '.join(ROLES)}."
-        return found
-
-    def _signal(self, slot: Slot, what: signal.Signals) -> None:
-        if slot.pid:
-            with suppress(ProcessLookupError, PermissionError):
-                os.kill(slot.pid, what)
-
-    def _later(self, seconds: float, do: Callable[[], None]) -> None:
-        timer = threading.Timer(seconds, do)
-        timer.daemon = True
-        self._timers.add(timer)
-        timer.start()
 
 
 async def _ask(program: Program) -> bool:
     return await program.ready()
 
 
-@contextmanager
-def _held_ports(count: int) -> Iterator[list[int]]:
-    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    try:
-        yield [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
-
-
 def _free_ports(count: int) -> list[int]:
-    with _held_ports(count) as ports:
-        pass
-    assert all(map(is_free, ports))
+    ports: list[int] = []
+    while len(ports) < count:
+        port = random.SystemRandom().choice(PORTS)
+        if port not in ports and is_free(port):
+            ports.append(port)
     return ports
-
-
-def _clean(environment: Mapping[str, str]) -> dict[str, str]:
-    ours = ("DESK_", "DATABASE_", "REDIS_", "DJANGO_", "PYTEST_", "CHAOS_", "PG")
-    kept = ("DESK_PG_BIN", "DESK_VALKEY_SERVER")
-    return {
-        name: value
-        for name, value in environment.items()
-        if name in kept or not name.startswith(ours)
-    }
-
-
-def _tail(log: Path, characters: int = 4000) -> str:
-    return log.read_text(errors="replace")[-characters:] if log.exists() else ""

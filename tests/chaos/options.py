@@ -21,7 +21,7 @@ class Options:
     rate: float  # orders a second
     quiet_for: float  # seconds, at most, for all to come right
     out: Path
-    mutant: str | None = None  # of `mutants.CATALOGUE`: its aim, and unless `sound` its defect
+    mutant: str | None = None  # of `mutants.MUTANTS`: its aim, and unless `sound` its defect
     sound: bool = False
 
     @property

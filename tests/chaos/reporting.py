@@ -14,7 +14,7 @@ from typing import Any
 
 from tests.chaos.checking import CHECKS
 from tests.chaos.figures import bound
-from tests.chaos.mutants import CATALOGUE
+from tests.chaos.mutants import MUTANTS
 
 HERE = Path(__file__).parent
 Figures = dict[str, Any]
@@ -151,7 +151,7 @@ def _teeth(runs: Sequence[Figures]) -> Iterator[str]:
         names = caught(run)
         first = [run["checks"][name]["after"] for name in names if run["checks"][name]["after"]]
         after = str(min(first)) if first else ""
-        says = CATALOGUE[run["mutant"]].says if run["mutant"] in CATALOGUE else run["mutant"]
+        says = MUTANTS[run["mutant"]].says if run["mutant"] in MUTANTS else run["mutant"]
         yield f"| {says} | {', '.join(names) or '**nothing**'} | {after} |"
 
 

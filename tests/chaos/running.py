@@ -11,7 +11,7 @@ from tests.chaos import nemesis
 from tests.chaos import plan as planning
 from tests.chaos.checking import check_all
 from tests.chaos.lineup import ChaosDesk
-from tests.chaos.mutants import CATALOGUE
+from tests.chaos.mutants import MUTANTS
 from tests.chaos.options import Options, Outcome, Stopwatch
 from tests.chaos.record import Record
 
@@ -23,7 +23,7 @@ def run(options: Options, *, say: Callable[[str], None]) -> Outcome:
     """
     timed = Stopwatch()
     options.out.mkdir(parents=True, exist_ok=True)
-    aim = CATALOGUE[options.mutant].aim if options.mutant else None
+    aim = MUTANTS[options.mutant].aim if options.mutant else None
     if aim is None:
         plan = planning.make(options.seed, orders=options.orders)
         actions = nemesis.plan(

@@ -26,7 +26,9 @@ CHAOS = component("chaos")
 CASH = "1000000000"
 MARKET_WITHIN = timedelta(seconds=12)  # short, so that an outage makes some orders too late
 WITHIN = timedelta(seconds=90)
-SETTLING = timedelta(seconds=45)  # a look that hangs, one that a dying worker loses, and time to spare
+SETTLING = timedelta(
+    seconds=45
+)  # a look that hangs, one that a dying worker loses, and time to spare
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,7 @@ import sys, time
 from pathlib import Path
 from tests.chaos.lineup import ChaosDesk
 with ChaosDesk(Path(sys.argv[1]), seed=1, webs=1, workers=1) as desk:
-    print(*desk.pids().values(), desk._launcher.process.pid, flush=True)
+    print(*desk.pids().values(), desk._supervisor.launcher.process.pid, flush=True)
     time.sleep(60)
 """
 
@@ -47,7 +47,7 @@ def is_alive(pid: int) -> bool:
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChaosDesk]:
     with ChaosDesk(tmp_path_factory.mktemp("rig"), seed=1, webs=1, workers=2) as desk:
         yield desk
-        pids = [*desk.pids().values(), desk._launcher.process.pid]
+        pids = [*desk.pids().values(), desk._supervisor.launcher.process.pid]
         desk.pause("worker", 60)
     assert not any(map(is_alive, pids)), "a desk that is left leaves nothing"
 
