@@ -52,10 +52,15 @@ class Flag(StrEnum):
     """Something about an order that must not be shown without saying so."""
 
     FILLS_MISSING = "fills_missing"  # the broker claims more than the executions we hold
+    NEEDS_CONFIRM = "needs_confirm"  # we hold more than its latest word claims: a bust is missed?
     OVERFILL = "overfill"
     TERMINAL_CONFLICT = "terminal_conflict"  # the broker's last words contradict each other
     FILL_ON_REJECTED = "fill_on_rejected"
     HAS_BUST = "has_bust"
+
+
+# Our trades and the broker's latest word don't add up: ask until they do.
+UNBALANCED = frozenset({Flag.FILLS_MISSING, Flag.NEEDS_CONFIRM})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,6 +184,8 @@ def _flags(
 ) -> Iterable[Flag]:
     if told and told[-1].cumulative > filled:
         yield Flag.FILLS_MISSING
+    if told and told[-1].cumulative < filled:
+        yield Flag.NEEDS_CONFIRM
     if filled > quantity:
         yield Flag.OVERFILL
     claims = {snapshot.status for snapshot in told if snapshot.status in TERMINAL}

@@ -17,7 +17,7 @@ from brokers.messages import Report
 from brokers.passport import Doubt, Read
 from brokers.vocabulary import TERMINAL
 from orders import connecting, inquiring, recording, timing
-from orders.deriving import Flag
+from orders.deriving import UNBALANCED, Flag
 from orders.models import Inquiry, Order
 from orders.models.facts import Heard
 from orders.secrets import SecretUnreadable
@@ -82,8 +82,8 @@ def _confirm(order: Order, adapter: BrokerAdapter, *, now: datetime) -> None:
     else:
         if inquiry.result == Result.ABSENT:
             recording.deny(order, inquiry, now=now)
-        # One that has ended is asked after for missing fills, or because somebody wants to know.
-        is_done = order.status in TERMINAL and Flag.FILLS_MISSING not in order.flags
+        # One that has ended is asked after until it adds up, or because somebody wants to know.
+        is_done = order.status in TERMINAL and UNBALANCED.isdisjoint(order.flags)
         later = None if is_done else now + timing.backoff(order.looks + 1)
         recording.note_look(order, [], look_at=later)
 

@@ -63,9 +63,9 @@ class OrderShown(Shown):
     flags = serializers.ListField(
         source="warnings",
         child=serializers.CharField(),
-        help_text="What must not be shown without saying so: fills_missing, overfill,"
-        " terminal_conflict, fill_on_rejected, has_bust, and second_order: the broker has shown"
-        " another order under our id.",
+        help_text="What must not be shown without saying so: fills_missing,"
+        " needs_confirm, overfill, terminal_conflict, fill_on_rejected, has_bust, and"
+        " second_order: the broker has shown another order under our id.",
     )
 
     pending_cancel = serializers.SerializerMethodField()

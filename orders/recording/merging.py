@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from brokers.messages import Fill, Snapshot
 from orders import timing
 from orders.actors import Actor
-from orders.deriving import Flag, derive, digest
+from orders.deriving import UNBALANCED, derive, digest
 from orders.models import Execution, Feed, Order, SnapshotFact
 from orders.recording import chaining, disputing
 from orders.recording.changing import change, projection, reschedule
@@ -180,7 +180,7 @@ def _found(order: Order, now: datetime) -> None:
 def _schedule(order: Order, now: datetime) -> None:
     if order.has_ended:
         order.cancel_at = None
-        order.look_at = now + timing.PENDING_POLL if Flag.FILLS_MISSING in order.flags else None
+        order.look_at = None if UNBALANCED.isdisjoint(order.flags) else now + timing.PENDING_POLL
     elif order.submission == Submission.ACCEPTED:
         order.look_at, order.looks = now + _pace(order), 0
         if order.cancel_requested_at is not None and order.cancel_at is None:
@@ -190,7 +190,7 @@ def _schedule(order: Order, now: datetime) -> None:
 def _pace(order: Order) -> timedelta:
     pending = (
         order.cancel_requested_at is not None
-        or Flag.FILLS_MISSING in order.flags
+        or not UNBALANCED.isdisjoint(order.flags)
         # Until the broker says that this one is replaced, both may trade.
         or order.replacements.filter(submission__in=OPEN_MUTATION).exists()
     )

@@ -70,6 +70,9 @@ FLAGS = {
     Flag.FILLS_MISSING: Badge(
         "warning", "warning", "Fills missing", "The broker claims more than we were told."
     ),
+    Flag.NEEDS_CONFIRM: Badge(
+        "warning", "warning", "Unconfirmed", "We were told of more than the broker claims now."
+    ),
     Flag.OVERFILL: Badge("conflict", "warning", "Overfill", "More was filled than was ordered."),
     Flag.TERMINAL_CONFLICT: Badge(
         "conflict", "warning", "Conflict", "The broker's last words contradict each other."

@@ -51,7 +51,8 @@ class Record:
         """Keep a view: of equal ones, the first and the last."""
         self.sampled += 1
         said = (sample.order_id, sample.seen_on, sample.submission, sample.status)
-        kept = self._samples.setdefault((*said, sample.word, sample.filled), [])
+        shown = (sample.word, sample.filled, sample.is_qualified)
+        kept = self._samples.setdefault((*said, *shown), [])
         if len(kept) == 2:
             kept.pop()
         else:

@@ -29,7 +29,11 @@ LISTS = (
     *("status=canceled", "status=expired", "status=rejected", "status=replaced", "status=filled"),
 )
 ROW = re.compile(r'<tr id="order-(?P<id>[0-9a-f-]{36})"[^>]*? data-say="(?P<say>[^"]*)"')
-SAID = re.compile(r"[^:]*: (?P<word>.*?)(?:, (?P<filled>[\d,.]+) filled)?")
+SAID = re.compile(
+    r"[^:]*: (?P<word>“.*”|[^,]*)(?:, (?P<filled>[\d,.]+) filled)?(?:, (?P<marks>.*))?"
+)
+# What a view calls a sum that it does not vouch for, as a flag and in words.
+QUALIFIERS = frozenset({"needs_confirm", "overfill", "unconfirmed"})
 RECENT = 60  # orders; those asked after one by one are mostly among the latest
 
 
@@ -123,6 +127,7 @@ def _of_api(order: dict[str, Any], before: datetime, after: datetime, seen_on: s
         status=order["status"],
         word="",
         filled=Decimal(order["filled_quantity"]),
+        is_qualified=not QUALIFIERS.isdisjoint(order["flags"]),
     )
 
 
@@ -140,4 +145,5 @@ def _of_page(text: str, before: datetime, after: datetime) -> Iterator[Sample]:
             status=None,
             word=told["word"],
             filled=Decimal((told["filled"] or "0").replace(",", "")),
+            is_qualified=not QUALIFIERS.isdisjoint((told["marks"] or "").split(", ")),
         )

@@ -79,6 +79,9 @@ UNTRUE = [  # what was shown, when; and a word of what gives it away
     ({"submission": "accepted", "status": "canceled"}, 5, "had it filled"),
     ({"submission": "accepted", "status": "filled", "filled": D(4)}, 3.05, "not filled it"),
     ({"submission": "accepted", "status": "new", "filled": D(5)}, 3.05, "4 was filled"),
+    ({"submission": "accepted", "status": "filled", "filled": D(14)}, 5, "10 was filled"),
+    # A sum that is said to be in question excuses nothing else.
+    ({"status": "canceled", "filled": D(4), "is_qualified": True}, 5, "had it filled"),
     ({"submission": "", "status": None, "word": "Never arrived"}, 5, "filled since"),
     ({"submission": "", "status": None, "word": "Cancelled"}, 5, "had it filled"),
     ({"submission": "", "status": None, "word": "Rejected"}, 5, "filled since"),
@@ -240,6 +243,7 @@ class TestHonesty:
             ({"submission": "accepted", "status": "new"}, 5),  # old, and claims nothing more
             ({"submission": "accepted", "status": "filled", "filled": D(10)}, 3.15),
             ({"submission": "", "status": None, "word": "In doubt"}, 5),
+            ({"status": "filled", "filled": D(14), "is_qualified": True}, 5),
         ],
     )
     def test_lets_an_honest_view_pass(self, said: dict[str, Any], second: float) -> None:

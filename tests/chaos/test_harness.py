@@ -117,6 +117,13 @@ class TestPages:
         person = UserFactory()
         account = AccountFactory(trader=person)
         working = OrderFactory(account=account, working=True)
+        over = OrderFactory(
+            account=account,
+            working=True,
+            filled_quantity=D(3),
+            average_price=D(1),
+            flags=["overfill", "has_bust"],
+        )
         part = OrderFactory(
             account=account,
             working=True,
@@ -131,11 +138,12 @@ class TestPages:
         page = client.get("/orders/").content.decode()
 
         views = list(sampling._of_page(page, at(1), at(2)))
-        read = {view.order_id: (view.word, view.filled) for view in views}
+        read = {view.order_id: (view.word, view.filled, view.is_qualified) for view in views}
         assert read == {
-            str(working.id): ("Working", D(0)),
-            str(part.id): ("Part-filled", D("1250.5")),
-            str(refused.id): ("Rejected", D(0)),
+            str(working.id): ("Working", D(0), False),
+            str(over.id): ("Working", D(3), True),
+            str(part.id): ("Part-filled", D("1250.5"), False),
+            str(refused.id): ("Rejected", D(0), False),
         }
 
     def test_a_row_that_can_not_be_read_is_no_row_that_is_fine(self) -> None:

@@ -40,10 +40,12 @@ S = Status
         ([told(S.PENDING_NEW)], S.PENDING_NEW, "0", set()),
         ([told(S.PENDING_NEW), told(S.NEW, 2)], S.NEW, "0", set()),
         ([told(S.NEW, 2), told(S.PENDING_NEW)], S.NEW, "0", set()),
-        ([told(S.NEW), fill(TICKET, "a", "4")], S.PARTIALLY_FILLED, "4", set()),
+        ([told(S.NEW, 2, "4"), fill(TICKET, "a", "4")], S.PARTIALLY_FILLED, "4", set()),
+        # More than the broker's latest word has: it is behind, or took a trade back unheard.
+        ([told(S.NEW), fill(TICKET, "a", "4")], S.PARTIALLY_FILLED, "4", {Flag.NEEDS_CONFIRM}),
         ([fill(TICKET, "a", "4")], S.PARTIALLY_FILLED, "4", set()),
         ([fill(TICKET, "a", "10")], S.FILLED, "10", set()),
-        ([told(S.NEW), fill(TICKET, "a", "10")], S.FILLED, "10", set()),
+        ([told(S.NEW), fill(TICKET, "a", "10")], S.FILLED, "10", {Flag.NEEDS_CONFIRM}),
         # "filled" is believed when the executions are in.
         ([told(S.FILLED, 2, "10")], S.PARTIALLY_FILLED, "0", {Flag.FILLS_MISSING}),
         (
@@ -60,9 +62,14 @@ S = Status
             [told(S.CANCELED, 2), fill(TICKET, "a", "10")],
             S.FILLED,
             "10",
-            {Flag.TERMINAL_CONFLICT},
+            {Flag.TERMINAL_CONFLICT, Flag.NEEDS_CONFIRM},
         ),
-        ([told(S.CANCELED, 2), fill(TICKET, "a", "3")], S.CANCELED, "3", set()),
+        (
+            [told(S.CANCELED, 2), fill(TICKET, "a", "3")],
+            S.CANCELED,
+            "3",
+            {Flag.NEEDS_CONFIRM},
+        ),
         (
             [told(S.CANCELED, 2), told(S.REJECTED, 3)],
             S.REJECTED,
@@ -74,7 +81,7 @@ S = Status
             [told(S.REJECTED, 2), fill(TICKET, "a", "1")],
             S.REJECTED,
             "1",
-            {Flag.FILL_ON_REJECTED},
+            {Flag.FILL_ON_REJECTED, Flag.NEEDS_CONFIRM},
         ),
         ([told(S.EXPIRED, 2)], S.EXPIRED, "0", set()),
         ([told(S.REPLACED, 2)], S.REPLACED, "0", set()),

@@ -75,6 +75,7 @@ class TestRow:
 
         assert "Fills missing" in text
         assert "Bust" in text
+        assert ": Working, fills missing, bust" in text  # read out too, see `data-say`
 
     def test_is_the_same_for_everybody_with_the_role(self, page, account):
         order = OrderFactory(account=account, working=True)

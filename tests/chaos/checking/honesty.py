@@ -9,7 +9,9 @@ moment between `before` and `after`, so a view is judged by what the ledger held
 * *It has ended*: cancelled, expired, replaced, rejected. Untrue unless the exchange had said by
   `after` that it has ended without being filled. A fill that comes after the exchange's own word
   of a cancel makes the view old, not untrue: the exchange said so first. What it says last is C4's.
-* *It is filled*, or so much of it is. Untrue if the exchange had never filled as much by `after`.
+* *It is filled*, or so much of it is. Untrue if the exchange had never filled as much by `after`,
+  unless the view says so itself: a trade that was taken back while its word was lost stays in the
+  sum until we hear of it, and such a sum is shown as an overfill, or as unconfirmed.
 
 Whatever says in doubt, sending, working or pending claims none of these.
 """
@@ -62,6 +64,8 @@ def _untrue(sample: Sample, history: list[Version]) -> str:
         version.status in ENDED_THERE for version in by_then
     ):
         return f"the exchange had it {by_then[-1].status if by_then else 'not at all'}"
+    if sample.is_qualified:
+        return ""
     most = max((version.filled for version in by_then), default=Decimal(0))
     if sample.filled > most:
         return f"{most:f} was filled at the exchange, and it said {sample.filled:f}"

@@ -234,6 +234,9 @@ class Sample:
     status: str | None
     word: str  # the badge's word, on pages
     filled: Decimal
+    is_qualified: bool = (
+        False  # it says that what is filled may be wrong: an overfill, or unconfirmed
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
