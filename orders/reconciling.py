@@ -26,6 +26,7 @@ from orders.states import AttemptKind, Submission
 log = structlog.get_logger(__name__)
 
 ABSENT_PASSES = 3
+CONFIRM_AFTER = timedelta(seconds=5)  # from a whole pass that denied it to the next
 PASSES_APART = timedelta(seconds=1)  # looks of two workers at the same moment are one look
 
 Result = Inquiry.Result
@@ -102,18 +103,28 @@ def _resolve(order: Order, adapter: BrokerAdapter, *, now: datetime) -> None:
             _take_in(order, asked, inquiry, report, now=now)
             return
         asked.append(inquiry)
-    recording.note_look(order, asked, look_at=_next_look(order, now=now))
+    has_denied = _must_deny(doubt) <= {i.path for i in asked if i.result == Result.ABSENT}
+    look_at = _next_look(order, has_denied=has_denied, now=now)
+    recording.note_look(order, asked, look_at=look_at)
     if doubt.absence_is_definitive and (proof := _absence(order, adapter)) is not None:
         why = f"{adapter.passport.title} was asked {len(proof)} times and does not have it."
         recording.conclude_absent(order.id, why=why, inquiries=proof, now=now)
 
 
-def _next_look(order: Order, *, now: datetime) -> datetime:
+def _next_look(order: Order, *, has_denied: bool = False, now: datetime) -> datetime:
     due = timing.next_look(order.submission_at, now=now)
     doubt = connecting.passport(order.account).doubt
-    sure_from = _sure_from(order, doubt)
+    if not doubt.absence_is_definitive:
+        return due
     # On the ladder, or sooner if the look that can settle it comes sooner.
-    return min(due, sure_from) if doubt.absence_is_definitive and now < sure_from else due
+    if now < (sure_from := _sure_from(order, doubt)):
+        return min(due, sure_from)
+    return min(due, now + CONFIRM_AFTER) if has_denied else due
+
+
+def _must_deny(doubt: Doubt) -> frozenset[Read]:
+    """Return by which ways an absent order is denied: the list says so only beside its control."""
+    return doubt.absence_by | {Read.ORDER_LIST}
 
 
 def _absence(order: Order, adapter: BrokerAdapter) -> list[int] | None:
@@ -130,7 +141,7 @@ def _absence(order: Order, adapter: BrokerAdapter) -> list[int] | None:
     passes: dict[datetime, dict[str, int]] = defaultdict(dict)
     for inquiry in asked.filter(result=Result.ABSENT):
         passes[inquiry.asked_at][inquiry.path] = inquiry.id
-    must = doubt.absence_by | {Read.ORDER_LIST}  # which says so only beside its control
+    must = _must_deny(doubt)
     counted: list[datetime] = []
     for at in sorted((at for at, denied in passes.items() if must <= denied.keys()), reverse=True):
         if at >= began + doubt.first_grace and (not counted or counted[-1] - at >= PASSES_APART):

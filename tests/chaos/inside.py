@@ -66,10 +66,11 @@ class Course:
     def world(self) -> World:
         """Drive, calm, wait until all is right or the time is up, and return all there is."""
         asyncio.run(self._drive())
-        world = self._books()
+        with self.ours.at_one_moment():
+            world = replace(self._books(), **self.ours.rest())
         return replace(
             world,
-            **self.ours.rest(),
+            rebuild=self.ours.rebuilt(),
             **self._pushed(),
             answers=tuple(self.record.answers),
             samples=tuple(self.record.samples),
@@ -146,7 +147,7 @@ class Course:
     async def _until_nothing_pends(self) -> None:
         give_up_at = time.monotonic() + PENDING_FOR
         while time.monotonic() < give_up_at:
-            orders = (await asyncio.to_thread(self.ours.books))["orders"]
+            orders = (await asyncio.to_thread(self._books_now)).orders
             working = [o for o in orders if o.submission in UNSETTLED - {"unknown"}]
             if not working and not any(o.cancel_requested and _is_open(o) for o in orders):
                 return
@@ -156,7 +157,7 @@ class Course:
         """Compare until nothing differs and nothing is left to be settled, or the time is up."""
         give_up_at = time.monotonic() + self.options.quiet_for
         while True:
-            world = await asyncio.to_thread(self._books)
+            world = await asyncio.to_thread(self._books_now)
             wrong = check_all(world, BOOKS)
             left = list(_unsettled(world))
             count = sum(map(len, wrong.values()))
@@ -166,6 +167,10 @@ class Course:
             if (not count and not left) or time.monotonic() > give_up_at:
                 return
             await asyncio.sleep(LOOK_EVERY)
+
+    def _books_now(self) -> World:
+        with self.ours.at_one_moment():
+            return self._books()
 
     def _books(self) -> World:
         ours, theirs = self.ours.books(), self.theirs.books()

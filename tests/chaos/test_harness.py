@@ -192,6 +192,7 @@ class TestDesksTestimony:
             accounts=witness.accounts(),
             **witness.books(),
             **witness.rest(),
+            rebuild=witness.rebuilt(),
         )
 
         assert [row.wire_id for row in world.orders] == ["c-1"]
@@ -208,7 +209,7 @@ class TestDesksTestimony:
     def test_a_column_that_was_changed(self, placed: tuple[Order, DeskWitness]) -> None:
         by_force("UPDATE orders_order SET submission_reason = 'changed'")
 
-        assert "submission_reason" in placed[1].rest()["rebuild"]
+        assert "submission_reason" in placed[1].rebuilt()
 
     @pytest.mark.parametrize("column", ["submission_reason", "reason", "symbol"])
     def test_a_secret_in_a_column(self, placed: tuple[Order, DeskWitness], column: str) -> None:

@@ -6,13 +6,14 @@ Needs Django, pointed at the desk's database.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from io import StringIO
 from typing import Any
 from uuid import UUID
 
 from django.core.management import CommandError, call_command
-from django.db import connection, connections
+from django.db import connection, connections, transaction
 
 from orders import auditing, connecting, models, positioning, timing
 from orders.recording.changing import projection
@@ -32,6 +33,14 @@ class DeskWitness:
         self._stage = stage
         self._keys = {UUID(seat.account_id): seat.key for seat in stage.seats.values()}
 
+    @contextmanager
+    def at_one_moment(self) -> Iterator[None]:
+        """Read within this as of one moment: a desk goes on living while it is looked at."""
+        connections.close_all()  # PostgreSQL may have died since this thread last asked it
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            yield
+
     def accounts(self) -> tuple[seen.Account, ...]:
         """Return the accounts, with what may be concluded at each."""
         found = models.Account.objects.filter(id__in=self._keys)
@@ -50,7 +59,6 @@ class DeskWitness:
 
     def books(self) -> dict[str, Any]:
         """Return what has to come right once all is quiet: orders, fills, positions, incidents."""
-        connections.close_all()  # PostgreSQL may have died since this thread last asked it
         return {
             "orders": tuple(map(self._order, models.Order.objects.order_by("id").iterator())),
             "fills": tuple(map(self._fill, models.Execution.objects.order_by("id").iterator())),
@@ -104,8 +112,16 @@ class DeskWitness:
                 for chain in auditing.chains()
                 if (flaw := auditing.flaw(chain)) is not None
             ),
-            "rebuild": _rebuild(),
         }
+
+    def rebuilt(self) -> str:
+        """Have the desk add its own facts up again; return what it complains of."""
+        said = StringIO()
+        try:
+            call_command("rebuild", "--verify", stdout=said)
+        except CommandError as error:
+            return f"{error} {said.getvalue()[:2000]}"
+        return ""
 
     def secrets_found(self) -> Iterator[str]:
         """Yield each table in which a secret of ours can be read, in whatever column."""
@@ -211,13 +227,3 @@ def their_holdings(stage: Stage) -> tuple[seen.Holding, ...]:
             for held in adapter.holdings()
         ]
     return tuple(found)
-
-
-def _rebuild() -> str:
-    """Have the desk add its own facts up again; return what it complains of."""
-    said = StringIO()
-    try:
-        call_command("rebuild", "--verify", stdout=said)
-    except CommandError as error:
-        return f"{error} {said.getvalue()[:2000]}"
-    return ""

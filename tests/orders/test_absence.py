@@ -111,6 +111,19 @@ class TestAbsence:
 
         assert self.look(order, 10, 20, 30, 3600) == Submission.UNKNOWN
 
+    def test_takes_three_passes_soon_after_each_other_once_the_broker_answers_again(
+        self, broker: ScriptedBroker
+    ) -> None:
+        order = in_doubt()
+        self.look(order, 300)  # without a control: that proved nothing
+        assert order.look_at == timing.next_look(order.submission_at, now=after(order, 300))
+
+        a_known_order(order.account, broker)
+        for second in (360, 365):
+            assert self.look(order, second) == Submission.UNKNOWN
+            assert order.look_at == after(order, second + 5)
+        assert self.look(order, 370) == Submission.ABSENT
+
     def test_is_asked_after_once_more_if_somebody_wants_to_know(
         self, broker: ScriptedBroker
     ) -> None:
