@@ -12,16 +12,18 @@ from uuid import UUID
 
 import structlog
 from celery import Task, shared_task
+from django.contrib.auth.models import User
 from django.db import connections
 
-from orders import attending, balancing, guarding, recording, sending, sweeping, timing
+from orders import actors, attending, balancing, guarding, recording, sending, sweeping, timing
+from orders.models import Account
 from orders.ringing import ring
 
 log = structlog.get_logger(__name__)
 
 # What our own hands have to do. A lost message comes round every few seconds, and so does what
 # still waits behind a hanging broker: queued each time, it would bury the next order and cancel.
-_in_hand: set[tuple[str, str]] = set()
+_in_hand: set[tuple[str, ...]] = set()
 
 
 @shared_task
@@ -74,28 +76,47 @@ def close_day(account_id: str) -> None:
 
 
 @shared_task
+def reconcile(account_id: str, user_id: str) -> None:
+    """Compare an account with its broker because a person asked for it."""
+    balancing.reconcile_account(
+        Account.objects.get(id=account_id),
+        actor=actors.person(User.objects.get(pk=user_id)),
+        now=timing.database_now(),
+    )
+
+
+def reconcile_soon(account: Account, user: User) -> None:
+    """Have an account compared with its broker: by a worker, or else by this process."""
+    _hand_out(reconcile, account.id, user.pk)
+
+
+@shared_task
 def watch(*, directly: bool = False) -> None:  # noqa: ARG001 — the clock calls every task alike
     """Look whether the database is the one we left, and anchor it outside itself."""
     guarding.watch(now=timing.database_now())
 
 
-def _hand_out(task: Task[[str], None], about: UUID, *, directly: bool) -> None:
-    if directly or not ring(task, str(about)):
-        errand = task.name, str(about)
+def _hand_out(task: Task[..., None], *about: UUID | int, directly: bool = False) -> None:
+    words = tuple(map(str, about))
+    if directly or not ring(task, *words):
+        errand = task.name, *words
         if errand not in _in_hand:
             _in_hand.add(errand)
-            hands = _list_readers() if task in (sweep_account, close_day) else _own_hands()
-            hands.submit(_do, task, str(about))
+            hands = _list_readers() if task in LISTS else _own_hands()
+            hands.submit(_do, task, *words)
 
 
-def _do(task: Task[[str], None], about: str) -> None:
+def _do(task: Task[..., None], *about: str) -> None:
     try:
-        task(about)
+        task(*about)
     except Exception:
         log.exception("attending_failed", task=task.name, about=about)
     finally:
         connections.close_all()
-        _in_hand.discard((task.name, about))
+        _in_hand.discard((task.name, *about))
+
+
+LISTS = (sweep_account, close_day, reconcile)
 
 
 @cache

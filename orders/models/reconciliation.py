@@ -48,6 +48,19 @@ class Reconciliation(models.Model):
     def __str__(self) -> str:
         return f"{self.account_id} at {self.ended_at}"
 
+    @property
+    def has_verdict(self) -> bool:
+        """Whether the broker answered; what moved while it was read may still have none."""
+        counted = (
+            self.orders_ours,
+            self.orders_theirs,
+            self.executions_ours,
+            self.executions_theirs,
+            self.positions_ours,
+            self.positions_theirs,
+        )
+        return not self.failure or any(counted)
+
 
 class Break(models.Model):
     """One difference between our books and a broker's, for as long as it lasts."""

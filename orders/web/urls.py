@@ -2,7 +2,18 @@
 
 from django.urls import path
 
-from orders.web import acting, desk, incidents, lab, market, reading, ruling, signing_in, ticketing
+from orders.web import (
+    acting,
+    desk,
+    incidents,
+    lab,
+    market,
+    reading,
+    reconciling,
+    ruling,
+    signing_in,
+    ticketing,
+)
 
 urlpatterns = [
     path("sign-in/", signing_in.sign_in, name="sign-in"),
@@ -35,6 +46,9 @@ urlpatterns = [
     path("incidents/<int:incident_id>/close", incidents.close, name="close-incident"),
     path("executions/", reading.executions, name="executions"),
     path("positions/", reading.positions, name="positions"),
+    path("reconciliation/", reconciling.accounts, name="reconciliations"),
+    path("reconciliation/<uuid:account_id>/", reconciling.account, name="reconciliation"),
+    path("reconciliation/<uuid:account_id>/now", reconciling.now, name="reconcile-now"),
     path("market/symbols", market.symbols, name="symbols"),
     path("market/<path:symbol>/bars", market.bars, name="bars"),
     path("lab/", lab.lab, name="lab"),

@@ -2,8 +2,11 @@
 "use strict";
 (() => {
   const find = (selector, root = document) => root.querySelector(selector);
-  const go = { d: "/", o: "/orders/", e: "/executions/", p: "/positions/", i: "/incidents/", l: "/lab/" };
+  const go = { d: "/", o: "/orders/", e: "/executions/", p: "/positions/", i: "/incidents/", r: "/reconciliation/", l: "/lab/" };
   let isGoing = false;
+
+  // On a phone the pages are a strip wider than the screen: it begins where one is.
+  find(".top nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 
   const rows = () => [...document.querySelectorAll(".orders tbody tr[id]:not(.empty)")];
   const chosen = () => document.activeElement?.closest?.(".orders tbody tr[id]") ?? find('.orders tr[aria-selected="true"]');

@@ -64,7 +64,8 @@ def violations(page):
 @pytest.mark.parametrize("theme", ["dark", "light"])
 @pytest.mark.parametrize("width", [1600, 390])
 @pytest.mark.parametrize(
-    "path", ["/", "/orders/", "/doubt/", "/incidents/", "/executions/", "/positions/"]
+    "path",
+    ["/", "/orders/", "/doubt/", "/incidents/", "/executions/", "/positions/", "/reconciliation/"],
 )
 def test_page(visit, every_state, path, theme, width):
     page = live(visit(path, theme=theme, width=width))

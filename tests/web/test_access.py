@@ -20,6 +20,7 @@ PAGES = [
     "/executions/",
     "/positions/",
     "/incidents/",
+    "/reconciliation/",
     "/lab/",
 ]
 FRAGMENTS = [
