@@ -106,6 +106,8 @@ class BrokerAdapter(ABC):
 
     # Push: what the broker tells us unasked. --------------------------------------
 
+    untrusted_status: ClassVar[int] = 401  # the answer to a delivery that nobody vouches for
+
     @staticmethod
     @abstractmethod
     def verify_webhook(

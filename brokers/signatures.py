@@ -39,7 +39,8 @@ def verify(
     Every secret and every entry is compared, in constant time. Raises Untrusted.
     """
     message_id = headers.get("webhook-id", "")
-    if not message_id.isascii() or not 0 < len(message_id) <= LONGEST_ID:
+    is_text = message_id.isascii() and message_id.isprintable()
+    if not is_text or not 0 < len(message_id) <= LONGEST_ID:
         raise Untrusted("There is no usable webhook-id header.")
     stamp = headers.get("webhook-timestamp", "")
     if not (stamp.isascii() and stamp.isdigit() and len(stamp) <= 12):

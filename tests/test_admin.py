@@ -13,7 +13,7 @@ from orders.admin import ReadOnly
 from orders.models import Account, ApiKey, Grant, Heartbeat, Order, ParkedFact
 from tests.factories import AccountFactory, UserFactory, a_ticket
 from tests.fakes import fill
-from webhooks.models import Delivery, Endpoint, EndpointSecret
+from webhooks.models import Delivery, Endpoint, EndpointSecret, Quarantined
 
 CANARY = "canary-5f1d"
 WINDOWS = sorted(
@@ -39,6 +39,12 @@ def desk(db, broker):
     ApiKey.objects.update(secret_hash=CANARY)
     endpoint = Endpoint.objects.create(account=account, token=CANARY, created_at=now)
     EndpointSecret.seal(endpoint, CANARY, created_at=now).save()
+    stray = Quarantined(
+        endpoint=endpoint, body=b"<b>\xff", size=4, received_at=now, last_seen_at=now
+    )
+    stray.seal_proof({"authorization": CANARY})
+    stray.seal_last_proof({"authorization": CANARY})
+    stray.save()
     Delivery.objects.create(
         endpoint=endpoint,
         delivery_id="d1",
@@ -64,7 +70,7 @@ def address(model, page, *args):
 def test_there_is_a_window_on_everything_but_secrets():
     assert [model._meta.object_name for model in WINDOWS] == [
         *("Account", "ApiKey", "Attempt", "AuditEvent", "Execution", "Grant", "Heartbeat"),
-        *("Order", "ParkedFact", "SnapshotFact", "Delivery", "Endpoint"),
+        *("Order", "ParkedFact", "SnapshotFact", "Delivery", "Endpoint", "Quarantined"),
     ]
 
 
@@ -136,6 +142,15 @@ def test_delivery_shows_its_bytes_as_text(root, desk):
 
     assert "&lt;script&gt;alert(1)&lt;/script&gt;\ufffd" in page
     assert "<script>alert(1)" not in page
+
+
+def test_quarantine_shows_its_bytes_as_text_and_no_signature(root, desk):
+    stray = Quarantined.objects.get()
+    page = root.get(address(Quarantined, "change", stray.pk)).content.decode()
+
+    assert "&lt;b&gt;\ufffd" in page
+    assert stray.proof not in page
+    assert stray.last_proof not in page
 
 
 def test_account_shows_no_credentials(root, desk):

@@ -1,12 +1,24 @@
-"""Read-only windows on endpoints, and on every delivery as it came."""
+"""Read-only windows on endpoints, on every delivery as it came, and on what was turned away."""
 
 from __future__ import annotations
 
 from django.contrib import admin
 from django.utils.html import format_html
 
-from orders.admin import Window
-from webhooks.models import Delivery, Endpoint
+from orders.admin import Rows, Window
+from webhooks.models import Delivery, Endpoint, EndpointSecret, Quarantined, Reception
+
+
+class Secrets(Rows):
+    model = EndpointSecret
+    fields = ("id", "slot", "created_at", "last_used_at", "retired_at")
+    show_change_link = False
+
+
+class Receptions(Rows):
+    model = Reception
+    fields = ("turned_away", "not_kept", "turned_away_at")
+    show_change_link = False
 
 
 @admin.register(Endpoint)
@@ -15,6 +27,7 @@ class EndpointAdmin(Window):
     list_filter = ("account",)
     list_select_related = ("account",)
     exclude = ("token",)  # whoever knows it may at least knock
+    inlines = (Secrets, Receptions)
 
 
 @admin.register(Delivery)
@@ -29,8 +42,26 @@ class DeliveryAdmin(Window):
     @admin.display(description="Body")
     def text(self, delivery: Delivery) -> str:
         """Show the bytes as text, whatever they are."""
-        return format_html("<pre>{}</pre>", bytes(delivery.body).decode(errors="replace"))
+        return _as_text(delivery.body)
 
     @admin.display(description="SHA-256 of the body")
     def sha256(self, delivery: Delivery) -> str:
         return bytes(delivery.digest).hex()
+
+
+@admin.register(Quarantined)
+class QuarantinedAdmin(Window):
+    list_display = ("received_at", "endpoint", "why", "size", "seen", "last_seen_at")
+    list_filter = ("endpoint__account",)
+    list_select_related = ("endpoint__account",)
+    exclude = ("body", "digest", "proof", "last_proof")
+    readonly_fields = ("text",)
+
+    @admin.display(description="Body")
+    def text(self, stray: Quarantined) -> str:
+        """Show the bytes as text. Nobody knows who wrote them."""
+        return _as_text(stray.body)
+
+
+def _as_text(body: bytes | memoryview) -> str:
+    return format_html("<pre>{}</pre>", bytes(body).decode(errors="replace"))

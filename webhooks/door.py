@@ -24,8 +24,10 @@ from brokers.errors import Untrusted
 from brokers.http import redacted
 from orders.ringing import ring
 from webhooks.keeping import Keeper, Parcel
+from webhooks.noting import Notes
+from webhooks.quarantining import Stray
 from webhooks.tasks import understand
-from webhooks.trusting import gate_of
+from webhooks.trusting import Gate, gate_of
 
 log = structlog.get_logger(__name__)
 
@@ -49,6 +51,7 @@ class Door:
 
     def __init__(self) -> None:
         self._keepers: dict[asyncio.AbstractEventLoop, asyncio.Task[Keeper]] = {}
+        self._noted: dict[asyncio.AbstractEventLoop, Notes] = {}
         self._ringing: asyncio.Task[None] | None = None
 
     async def __call__(
@@ -72,6 +75,9 @@ class Door:
         """Finish what is under way on this loop and let its connections go."""
         if self._ringing is not None:
             await self._ringing
+        notes = self._noted.pop(asyncio.get_running_loop(), None)
+        if notes is not None:
+            await notes.close()
         opening = self._keepers.pop(asyncio.get_running_loop(), None)
         if opening is not None:
             await (await opening).close()
@@ -87,24 +93,28 @@ class Door:
             raise Answered(404, "unknown_endpoint", "There is no such endpoint.")
         if scope["method"] != "POST":
             raise Answered(405, "method_not_allowed", "Deliveries are POSTed.", allow="POST")
-        if headers.get("content-encoding", "identity") != "identity":
+        if headers.get("content-encoding", "identity").strip().lower() != "identity":
             raise Answered(415, "encoded", "Send the body as it is, without content-encoding.")
+        await _open_gate(token)  # a stranger's body is not worth the wait
         body = await _read(receive, headers)
+        gate = await _open_gate(token)  # again: sending the body may have taken a while
+        notes = self._notes()
         try:
-            gate = await gate_of(token)
-        except DatabaseTrouble as error:
-            raise _try_again() from error
-        if gate is None:
-            raise Answered(404, "unknown_endpoint", "There is no such endpoint.")
-        if gate.is_decommissioned:
-            raise Answered(410, "decommissioned", "This endpoint takes no more deliveries.")
-        try:
-            delivery_id = gate.verify(headers, body, now=now)
+            proof = gate.verify(headers, body, now=now)
         except Untrusted as error:
-            raise Answered(401, "untrusted", str(error)) from error
+            notes.turned_away(
+                Stray(
+                    endpoint_id=gate.endpoint_id,
+                    headers=headers,
+                    body=body,
+                    received_at=now,
+                    why=str(error),
+                )
+            )
+            raise Answered(gate.turns_away_with, "untrusted", str(error)) from error
         parcel = Parcel(
             endpoint_id=gate.endpoint_id,
-            delivery_id=delivery_id,
+            delivery_id=proof.delivery_id,
             headers=redacted(headers),
             body=body,
             received_at=now,
@@ -113,6 +123,10 @@ class Door:
             await (await self._keeper()).keep(parcel)
         except (psycopg.Error, psycopg_pool.PoolTimeout, OSError) as error:
             raise _try_again() from error
+        notes.used(proof.secret_id, now)
+
+    def _notes(self) -> Notes:
+        return self._noted.setdefault(asyncio.get_running_loop(), Notes())
 
     def _keeper(self) -> asyncio.Task[Keeper]:
         loop = asyncio.get_running_loop()
@@ -123,6 +137,18 @@ class Door:
     def _ring(self) -> None:
         if self._ringing is None or self._ringing.done():
             self._ringing = asyncio.create_task(_ring_soon())
+
+
+async def _open_gate(token: str) -> Gate:
+    try:
+        gate = await gate_of(token)
+    except DatabaseTrouble as error:
+        raise _try_again() from error
+    if gate is None:
+        raise Answered(404, "unknown_endpoint", "There is no such endpoint.")
+    if gate.is_decommissioned:
+        raise Answered(410, "decommissioned", "This endpoint takes no more deliveries.")
+    return gate
 
 
 async def _ring_soon() -> None:

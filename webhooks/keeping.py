@@ -8,24 +8,27 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
+from typing import Any, LiteralString
 from uuid import UUID
 
 import structlog
 from django.db import connection
-from psycopg import AsyncConnection, sql
+from psycopg import AsyncConnection
 from psycopg.conninfo import make_conninfo
 from psycopg_pool import AsyncConnectionPool
+
+from brokers.parsing import storable
 
 log = structlog.get_logger(__name__)
 
 LARGEST_BATCH = 256
 PATIENCE = 5.0  # seconds for a connection; then the sender is asked to come again
 
-KEEP = sql.SQL("""
+KEEP: LiteralString = """
     INSERT INTO webhooks_delivery
         (endpoint_id, delivery_id, digest, headers, body, received_at,
          is_contradicting, event, note)
@@ -33,11 +36,14 @@ KEEP = sql.SQL("""
         SELECT FROM webhooks_delivery AS old
         WHERE old.endpoint_id = new.endpoint_id AND old.delivery_id = new.delivery_id
           AND old.digest <> new.digest
+    ) OR new.digest <> first_value(new.digest) OVER (
+        -- Of two in one batch neither is there before the other.
+        PARTITION BY new.endpoint_id, new.delivery_id ORDER BY new.received_at, new.digest
     ), '', ''
     FROM unnest(%s::uuid[], %s::text[], %s::bytea[], %s::jsonb[], %s::bytea[], %s::timestamptz[])
         AS new (endpoint_id, delivery_id, digest, headers, body, received_at)
     ON CONFLICT (endpoint_id, delivery_id, digest) DO NOTHING
-""")
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,20 +105,27 @@ class Keeper:
                         kept.set_result(None)
 
     async def _commit(self, parcels: list[Parcel]) -> None:
-        # One order for everybody: two batches with the same deliveries must not deadlock.
-        parcels = sorted(parcels, key=lambda parcel: (parcel.endpoint_id, parcel.delivery_id))
         async with self.pool.connection() as kept:
-            await kept.execute(
-                KEEP,
-                (
-                    [parcel.endpoint_id for parcel in parcels],
-                    [parcel.delivery_id for parcel in parcels],
-                    [sha256(parcel.body).digest() for parcel in parcels],
-                    [json.dumps(dict(parcel.headers)) for parcel in parcels],
-                    [parcel.body for parcel in parcels],
-                    [parcel.received_at for parcel in parcels],
-                ),
-            )
+            await kept.execute(KEEP, columns_of(parcels))
+
+
+def columns_of(parcels: Sequence[Parcel]) -> tuple[list[Any], ...]:
+    """Return what KEEP takes."""
+    # One order for everybody: two batches with the same deliveries must not deadlock.
+    parcels = sorted(parcels, key=lambda parcel: (parcel.endpoint_id, parcel.delivery_id))
+    return (
+        [parcel.endpoint_id for parcel in parcels],
+        [parcel.delivery_id for parcel in parcels],
+        [sha256(parcel.body).digest() for parcel in parcels],
+        [_as_json(parcel.headers) for parcel in parcels],
+        [parcel.body for parcel in parcels],
+        [parcel.received_at for parcel in parcels],
+    )
+
+
+def _as_json(headers: Mapping[str, str]) -> str:
+    # One header that the database does not take would keep a whole batch out.
+    return json.dumps({storable(name): storable(text) for name, text in headers.items()})
 
 
 def connection_string() -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 
 from orders import timing
-from webhooks import understanding
+from webhooks import quarantining, understanding
 
 
 @shared_task
@@ -18,3 +18,4 @@ def understand(*, directly: bool = False) -> None:  # noqa: ARG001 — it is alw
 def tidy(*, directly: bool = False) -> None:  # noqa: ARG001
     """Say of each delivery and endpoint what has become of it meanwhile. Called by beat."""
     understanding.note_known_since()
+    quarantining.tidy(now=timing.database_now())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from hashlib import sha256
+from math import inf
 from typing import Any
 
 import pytest
@@ -14,12 +15,18 @@ from brokers.messages import Delivery as Told
 from orders import actors
 from orders.models import Account, Order
 from tests.factories import AccountFactory, OrderFactory
+from webhooks import trusting
 from webhooks.enrolling import enroll
 from webhooks.models import Delivery, Endpoint
 
 TESTS = actors.component("tests")
 
 Deliver = Callable[[Any], Delivery]
+
+
+def forget_gates() -> None:
+    """Have the door read the endpoints afresh, as it does once a second."""
+    trusting._known = trusting._Known(-inf, {})
 
 
 @pytest.fixture

@@ -15,13 +15,14 @@ from asgiref.sync import sync_to_async
 from django.db import InterfaceError
 from django.utils import timezone
 
-from brokers import signatures
-from orders import actors
+from brokers import registry, signatures
 from tests.factories import AccountFactory
-from webhooks import door, trusting
-from webhooks.enrolling import enroll
+from tests.webhooks.conftest import TESTS, forget_gates
+from webhooks import door, quarantining, trusting
+from webhooks.enrolling import decommission, enroll, retire, rotate
 from webhooks.keeping import Keeper
-from webhooks.models import Delivery, Endpoint, EndpointSecret
+from webhooks.models import Delivery, Endpoint, EndpointSecret, Quarantined, Reception
+from webhooks.quarantining import SAMPLE_ROWS
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -29,8 +30,10 @@ pytestmark = pytest.mark.django_db(transaction=True)
 class Sender:
     """A broker's side of one endpoint."""
 
-    def __init__(self, client: httpx.AsyncClient, endpoint: Endpoint, secret: str) -> None:
-        self.client, self.endpoint, self.secret = client, endpoint, secret
+    def __init__(
+        self, client: httpx.AsyncClient, entrance: door.Door, endpoint: Endpoint, secret: str
+    ) -> None:
+        self.client, self.door, self.endpoint, self.secret = client, entrance, endpoint, secret
 
     async def send(
         self,
@@ -60,20 +63,20 @@ class Sender:
 
 @pytest.fixture
 async def sender() -> AsyncIterator[Sender]:
-    trusting._known.clear()
+    forget_gates()
     endpoint, secret = await sync_to_async(_enrolled)()
     entrance = door.Door()
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app=entrance),  # type: ignore[arg-type]
         base_url="http://desk",
     ) as client:
-        yield Sender(client, endpoint, secret)
+        yield Sender(client, entrance, endpoint, secret)
     await entrance.close()
 
 
 def _enrolled() -> tuple[Endpoint, str]:
     account = AccountFactory(broker="paper")
-    return enroll(account, actor=actors.component("test"), now=timezone.now())
+    return enroll(account, actor=TESTS, now=timezone.now())
 
 
 async def kept() -> list[Delivery]:
@@ -105,6 +108,24 @@ class TestTakes:
 
         assert [delivery.is_contradicting for delivery in await kept()] == [False, True]
 
+    async def test_both_bodies_of_one_id_though_they_come_together(self, sender: Sender) -> None:
+        await asyncio.gather(*(sender.send(b'{"a":%d}' % n) for n in range(3)))
+
+        assert sorted(delivery.is_contradicting for delivery in await kept()) == [False, True, True]
+
+    async def test_the_largest_body_there_may_be(self, sender: Sender) -> None:
+        assert (await sender.send(b"x" * door.LARGEST)).status_code == 204
+
+    async def test_headers_that_no_database_takes(self, sender: Sender) -> None:
+        assert (await sender.send(headers={"x-odd": b"a\x00b"})).status_code == 204
+
+        [delivery] = await kept()
+        assert delivery.headers["x-odd"] == "a\ufffdb"
+
+    @pytest.mark.parametrize("encoding", ["identity", "Identity "])
+    async def test_a_body_that_says_it_is_as_it_is(self, sender: Sender, encoding: str) -> None:
+        assert (await sender.send(headers={"content-encoding": encoding})).status_code == 204
+
     async def test_a_burst_in_a_few_transactions(
         self, sender: Sender, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -125,23 +146,43 @@ class TestTakes:
         assert len(batches) < 30
 
     async def test_either_of_two_active_secrets_and_not_a_retired_one(self, sender: Sender) -> None:
-        second = "whsec_" + "QUJD" * 8
-
-        def rotate() -> None:
-            EndpointSecret.seal(sender.endpoint, second, created_at=timezone.now()).save()
-
-        await sync_to_async(rotate)()
-        trusting._known.clear()
+        first = await EndpointSecret.objects.aget()
+        _, second = await sync_to_async(rotate)(sender.endpoint, actor=TESTS, now=timezone.now())
+        forget_gates()
         old, sender.secret = sender.secret, second
         assert (await sender.send(message_id="a")).status_code == 204
         sender.secret = old
         assert (await sender.send(message_id="b")).status_code == 204
 
-        await EndpointSecret.objects.exclude(
-            pk=(await EndpointSecret.objects.alatest("id")).pk
-        ).aupdate(retired_at=timezone.now())
-        trusting._known.clear()
+        await sync_to_async(retire)(first, actor=TESTS, now=timezone.now())
+        forget_gates()
         assert (await sender.send(message_id="c")).status_code == 401
+
+    async def test_and_notes_which_secret_signed_though_not_each_time(
+        self, sender: Sender, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        first = await EndpointSecret.objects.aget()
+        second, _ = await sync_to_async(rotate)(sender.endpoint, actor=TESTS, now=timezone.now())
+        forget_gates()
+        rounds: list[set[int]] = []
+        note_used = trusting.note_used
+
+        def counted(used: Mapping[int, datetime]) -> None:
+            rounds.append({*used})
+            note_used(used)
+
+        monkeypatch.setattr(trusting, "note_used", counted)
+        before = timezone.now()
+        for n in range(10):
+            await sender.send(message_id=f"msg_{n}")
+        await sender.door.close()
+
+        await first.arefresh_from_db()
+        await second.arefresh_from_db()
+        assert second.last_used_at is None
+        assert first.last_used_at is not None
+        assert before <= first.last_used_at <= timezone.now()
+        assert rounds == [{first.pk}]
 
 
 class TestDeclines:
@@ -160,6 +201,8 @@ class TestDeclines:
             ({"webhook-id": "x" * 300}, 401),
             ({"webhook-id": "msg_2"}, 401),
             ({"content-encoding": "gzip"}, 415),
+            ({"content-encoding": "br"}, 415),
+            ({"content-encoding": "gzip, identity"}, 415),
             ({"content-length": "999999999999999999999999"}, 413),
             ({"content-length": "-1"}, 413),
         ],
@@ -185,6 +228,9 @@ class TestDeclines:
 
         assert forged.status_code == 401
         assert len(await kept()) == 1
+
+    async def test_an_id_that_no_database_takes(self, sender: Sender) -> None:
+        assert (await sender.send(message_id="msg\x00")).status_code == 401
 
     async def test_an_old_recording(self, sender: Sender) -> None:
         stale = int(datetime.now(UTC).timestamp()) - 301
@@ -215,6 +261,45 @@ class TestDeclines:
 
         assert (await sender.send()).status_code == 401
         assert (await sender.send(token=other.token)).status_code == 204
+
+    async def test_strangers_without_a_query_for_each(
+        self, sender: Sender, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        reads: list[int] = []
+        read = trusting._read
+
+        def counted() -> trusting._Known:
+            reads.append(1)
+            return read()
+
+        monkeypatch.setattr(trusting, "_read", counted)
+        monkeypatch.setattr(trusting, "KNOWN_FOR", 60.0)
+        strangers = (sender.send(token=f"{n:032x}") for n in range(200))
+        answers = await asyncio.gather(*strangers, sender.send())
+
+        assert [answer.status_code for answer in answers] == [404] * 200 + [204]
+        assert len(reads) == 1
+
+    async def test_strangers_without_waiting_for_what_they_send(self, sender: Sender) -> None:
+        async def drip() -> AsyncIterator[bytes]:
+            yield b"{"
+            await asyncio.sleep(60)
+
+        async with asyncio.timeout(5):
+            answer = await sender.client.post("/webhooks/" + "0" * 32, content=drip())
+
+        assert answer.status_code == 404
+
+    async def test_what_comes_while_its_endpoint_is_closed(self, sender: Sender) -> None:
+        async def slowly() -> AsyncIterator[bytes]:
+            yield b"{"
+            await sync_to_async(decommission)(sender.endpoint, actor=TESTS, now=timezone.now())
+            forget_gates()
+            yield b"}"
+
+        assert (
+            await sender.client.post(f"/webhooks/{sender.endpoint.token}", content=slowly())
+        ).status_code == 410
 
     async def test_a_decommissioned_endpoint(self, sender: Sender) -> None:
         await Endpoint.objects.aupdate(decommissioned_at=timezone.now())
@@ -256,3 +341,82 @@ class TestDeclines:
         monkeypatch.setattr(signatures, "verify", lambda *_, **__: 1 / 0)
 
         assert (await sender.send()).status_code == 401
+        assert await kept() == []
+
+    async def test_for_a_broker_that_has_left_the_registry(
+        self, sender: Sender, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(registry, "BROKERS", {})
+
+        assert (await sender.send()).status_code == 401
+
+    @pytest.mark.parametrize("stumbles", [False, True])
+    async def test_in_the_way_its_broker_understands(
+        self, sender: Sender, monkeypatch: pytest.MonkeyPatch, stumbles: bool
+    ) -> None:
+        monkeypatch.setattr(registry.BROKERS["paper"].adapter, "untrusted_status", 400)
+        if stumbles:
+            monkeypatch.setattr(signatures, "verify", lambda *_, **__: 1 / 0)
+
+        assert (await sender.send(at=1)).status_code == 400
+
+
+class TestQuarantines:
+    async def test_what_no_active_secret_signed(self, sender: Sender) -> None:
+        good, sender.secret = sender.secret, "whsec_" + "QUJD" * 8
+        await sender.send(b'{"a":1}')
+        sender.secret = good
+        await sender.send(b'{"a":2}', at=1)
+        await sender.door.close()
+
+        forged, stale = [stray async for stray in Quarantined.objects.order_by("id")]
+        assert (bytes(forged.body), forged.why) == (
+            b'{"a":1}',
+            "No active secret signed this delivery.",
+        )
+        assert "five minutes" in stale.why
+        assert "characters" in forged.headers["webhook-signature"]
+        assert await kept() == []
+
+    async def test_a_flood_at_the_price_of_a_few(
+        self, sender: Sender, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        rounds: list[int] = []
+        quarantine = quarantining.quarantine
+
+        def counted(turned_away: Any, **kwargs: Any) -> None:
+            rounds.append(sum(told.count for told in turned_away.values()))
+            quarantine(turned_away, **kwargs)
+
+        monkeypatch.setattr(quarantining, "quarantine", counted)
+        good, sender.secret = sender.secret, "whsec_" + "QUJD" * 8
+        answers = await asyncio.gather(*(sender.send(b"%d" % n) for n in range(300)))
+        sender.secret = good
+        assert (await sender.send()).status_code == 204
+        await sender.door.close()
+
+        assert {answer.status_code for answer in answers} == {401}
+        assert sum(rounds) == 300
+        assert len(rounds) <= 3
+        assert await Quarantined.objects.acount() <= SAMPLE_ROWS * len(rounds)
+        reception = await Reception.objects.aget()
+        assert reception.turned_away == 300
+        assert reception.not_kept == 300 - await Quarantined.objects.acount()
+
+    async def test_nothing_from_strangers_or_for_a_closed_endpoint(self, sender: Sender) -> None:
+        await sender.send(token="0" * 32)
+        await sync_to_async(decommission)(sender.endpoint, actor=TESTS, now=timezone.now())
+        forget_gates()
+        assert (await sender.send()).status_code == 410
+        await sender.door.close()
+
+        assert await Quarantined.objects.acount() == 0
+
+    async def test_and_answers_though_it_can_not_write(
+        self, sender: Sender, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(quarantining, "quarantine", lambda *_, **__: 1 / 0)
+
+        assert (await sender.send(at=1)).status_code == 401
+        assert (await sender.send()).status_code == 204
+        await sender.door.close()

@@ -90,7 +90,7 @@ def _open_paper(user: User) -> None:
 def _endpoint(account: Account) -> tuple[Endpoint, str]:
     kept = EndpointSecret.objects.filter(
         endpoint__account=account, endpoint__decommissioned_at=None, retired_at=None
-    ).first()
+    ).first()  # the newest
     if kept is None:
         return enroll(account, actor=LAUNCHER, now=timing.database_now())
     return kept.endpoint, kept.unseal()
