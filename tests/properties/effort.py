@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from django.db import transaction
 from hypothesis import settings
 
-# Of what is pure, of what goes through PostgreSQL, and of whole days at the desk.
-EXAMPLES = {"quick": (25, 6, 5), "deep": (50_000, 2_000, 500)}
+# Of what is pure, of what goes through PostgreSQL, of whole days at the desk, and steps in a day.
+EXAMPLES = {"quick": (25, 5, 2, 20), "deep": (50_000, 2_000, 500, 40)}
 
-PURE, STORED, DAYS = EXAMPLES.get(settings.get_current_profile_name(), EXAMPLES["quick"])
+PURE, STORED, DAYS, STEPS = EXAMPLES.get(settings.get_current_profile_name(), EXAMPLES["quick"])
 
 
 @contextmanager
