@@ -9,7 +9,7 @@ from uuid import UUID
 from brokers.messages import Fill, Report
 from brokers.vocabulary import TERMINAL, ExecutionKind, Side
 from orders import rebuilding
-from orders.deriving import Flag, digest
+from orders.deriving import UNBALANCED, Flag, digest
 from orders.models import Account, Order, ParkedFact
 from orders.models.attempt import LIVE, Attempt
 from orders.positioning import held, positions
@@ -68,7 +68,7 @@ def agree(account: Account, broker: Exchange) -> None:
         order = account.orders.get(broker_order_id=row.name)
         assert order.submission == Submission.ACCEPTED
         assert (order.filled_quantity, order.claimed_quantity) == (row.filled, row.filled)
-        assert Flag.FILLS_MISSING not in order.flags
+        assert not UNBALANCED & {Flag(flag) for flag in order.flags}
         assert order.snapshots.filter(digest=digest(broker.word(row))).exists()
         assert {identity(one) for one in order.executions.all()} == {*map(identity, row.trades)}
     assert not ParkedFact.objects.filter(account=account, taken_by=None).exists()

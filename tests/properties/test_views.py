@@ -80,6 +80,8 @@ def test_what_is_shown_is_never_wrong_unsaid(facts: list[Fact]) -> None:
     told = made_up.report(facts)
     said = {snapshot.status for snapshot in told.snapshots}
     assert (Flag.FILLS_MISSING in shown.flags) == (shown.claimed > shown.filled)
+    less = bool(told.snapshots) and shown.claimed < shown.filled
+    assert (Flag.NEEDS_CONFIRM in shown.flags) == less
     assert (Flag.HAS_BUST in shown.flags) == any(f.kind is ExecutionKind.BUST for f in told.fills)
     assert (Flag.FILL_ON_REJECTED in shown.flags) == (Status.REJECTED in said and shown.filled > 0)
     ends = said & TERMINAL
