@@ -5,8 +5,8 @@ Only for paper accounts at this desk's own exchange, and only for who may trade 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from itertools import groupby
 from typing import Any
 from uuid import UUID
 
@@ -17,81 +17,26 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
+from brokers import registry
 from brokers.messages import Quote
 from brokers.paper.admin import Admin, Dial, Listing, NotDone
 from brokers.vocabulary import Environment
-from orders import asking
+from orders import asking, connecting
 from orders.asking import NoAnswer
 from orders.models import Account
 from orders.models.account import AccountQuerySet
 from orders.web.forms import AmountField, StrictForm
 from orders.web.people import Request, members_only
+from orders.web.scenarios import POINTS, SCENARIOS
 
-
-@dataclass(frozen=True, slots=True)
-class Scenario:
-    """Something that goes wrong at real brokers, in one click."""
-
-    title: str
-    expect: str
-    faults: tuple[str, ...]
-
-
-SCENARIOS: Mapping[str, Scenario] = {
-    "taken-504": Scenario(
-        "Taken, answered 504",
-        "The next order goes in doubt, is found within seconds, and works. Never sent twice.",
-        ("accept_then_504",),
-    ),
-    "taken-hang": Scenario(
-        "Taken, no answer at all",
-        "The next order is sending for 20 s, or until its webhook proves that it arrived.",
-        ("accept_then_hang",),
-    ),
-    "taken-reset": Scenario(
-        "Taken, connection reset",
-        "The next order goes in doubt, and is found.",
-        ("accept_then_reset",),
-    ),
-    "lost-504": Scenario(
-        "Not taken, answered 504",
-        "The next order goes in doubt until its absence is proved, by both ways of asking.",
-        ("not_accepted_504",),
-    ),
-    "blind": Scenario(
-        "Taken, 504, and the webhook lost",
-        "Only asking can find the next order. It is found all the same.",
-        ("accept_then_504", "webhook_drop"),
-    ),
-    "webhook-first": Scenario(
-        "Webhook before the answer",
-        "The fill beats the answer to its own order. It is counted once.",
-        ("webhook_before_answer",),
-    ),
-    "webhook-delay": Scenario(
-        "Webhook delayed", "The next news comes late. Asking may beat it.", ("webhook_delay",)
-    ),
-    "webhook-twice": Scenario(
-        "Webhook twice", "The next news comes twice, and counts once.", ("webhook_duplicate",)
-    ),
-    "webhook-order": Scenario(
-        "Webhooks out of order",
-        "The next two swap places, and change nothing.",
-        ("webhook_reorder",),
-    ),
-    "webhook-lost": Scenario(
-        "Webhook lost", "The next news never comes. The poll finds it.", ("webhook_drop",)
-    ),
-}
+PAPER = [adapter.passport.broker for adapter in registry.PAPER]  # in whatever person
 
 
 class DialForm(StrictForm):
     fault = forms.CharField(max_length=64)
     probability = forms.DecimalField(min_value=0, max_value=1, max_digits=7, decimal_places=6)
     next = forms.IntegerField(min_value=0, max_value=1_000)
-    seconds = forms.DecimalField(
-        required=False, min_value=0, max_value=300, max_digits=6, decimal_places=2
-    )
+    seconds = forms.DecimalField(required=False, min_value=0, max_digits=8, decimal_places=2)
     times = forms.IntegerField(required=False, min_value=0, max_value=100)
 
 
@@ -221,7 +166,12 @@ def _page(
         "nav": "lab",
         "account": account,
         "accounts": _paper_accounts(request),
+        "broker": connecting.passport(account).title,
         "dials": dials,
+        "groups": [
+            (words, list(group))
+            for words, group in groupby(dials, lambda dial: POINTS.get(dial.point, dial.point))
+        ],
         "scenarios": SCENARIOS,
         "said": said,
         "failure": failure,
@@ -239,7 +189,7 @@ def _paper_accounts(request: Request) -> AccountQuerySet:
     if not settings.DESK_PAPER_URL:
         return accounts.none()
     return accounts.filter(
-        broker__startswith="paper", environment=Environment.PAPER, base_url=settings.DESK_PAPER_URL
+        broker__in=PAPER, environment=Environment.PAPER, base_url=settings.DESK_PAPER_URL
     )
 
 

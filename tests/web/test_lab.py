@@ -6,8 +6,14 @@ from decimal import Decimal
 
 import pytest
 
+from brokers.errors import BrokerError
 from brokers.paper.admin import Admin, NotDone
+from brokers.paper.mishaps import FAULTS
+from brokers.paper.personalities import PERSONALITIES
+from orders import connecting
 from orders.models import Feed
+from orders.web.scenarios import POINTS, SCENARIOS
+from tests.brokers.paper.test_adapter import RESTING
 from tests.factories import AccountFactory
 from tests.paper_exchange import TOKEN, paper, paper_process  # noqa: F401
 from tests.web.conftest import HTMX
@@ -22,12 +28,19 @@ def theirs(paper):  # noqa: F811
 def lab(page, trader, paper, theirs, settings):  # noqa: F811
     """The address of the lab of ana's paper account."""
     settings.DESK_PAPER_URL, settings.DESK_PAPER_TOKEN = paper.url, TOKEN
-    account = AccountFactory.build(name="Paper 1", broker="paper", base_url=paper.url)
+    return f"/lab/{enter(trader, theirs).id}"
+
+
+def enter(trader, theirs):
+    """Enter an account of the exchange's at the desk."""
+    account = AccountFactory.build(
+        name="Paper 1", broker=theirs.broker, base_url=theirs.exchange.url
+    )
     account.seal_credentials(theirs.credentials)
     account.save(force_insert=True)
     Feed.objects.create(account=account)
     account.grants.create(user=trader, role="trader")
-    return f"/lab/{account.id}"
+    return account
 
 
 class TestLab:
@@ -56,6 +69,53 @@ class TestLab:
             2,
             Decimal("1.5"),
         )
+
+    @pytest.mark.parametrize("fault", list(FAULTS))
+    def test_every_fault_can_be_set_as_it_is_shown(self, page, lab, fault):
+        was = next(d for d in page.get(f"{lab}/").context["dials"] if d.name == fault)
+        told = {"fault": fault, "probability": "0.5", "next": "1"}
+        told |= {} if was.seconds is None else {"seconds": str(was.seconds)}
+        told |= {} if was.times is None else {"times": str(was.times)}
+
+        response = page.post(f"{lab}/dial", told, headers=HTMX)
+
+        assert response.status_code == 200
+        assert [d.name for d in response.context["dials"] if d.is_on] == [fault]
+
+    @pytest.mark.parametrize("name", list(SCENARIOS))
+    def test_every_scenario_is_of_faults_there_are(self, name):
+        assert set(SCENARIOS[name].faults) <= set(FAULTS)
+
+    def test_every_fault_stands_under_when_it_strikes(self, page, lab):
+        groups = page.get(f"{lab}/").context["groups"]
+
+        assert [dial.name for _, dials in groups for dial in dials] == list(FAULTS)
+        assert {words for words, _ in groups} == set(POINTS.values())
+        assert len(groups) == len(set(POINTS.values()))
+
+    @pytest.mark.parametrize("personality", list(PERSONALITIES))
+    def test_is_for_the_exchange_in_whatever_person(
+        self,
+        page,
+        trader,
+        paper,  # noqa: F811
+        settings,
+        personality,
+    ):
+        settings.DESK_PAPER_URL, settings.DESK_PAPER_TOKEN = paper.url, TOKEN
+        theirs = paper.account(personality=personality)
+        account = enter(trader, theirs)
+        lab = f"/lab/{account.id}"
+
+        assert page.get("/lab/").url == f"{lab}/"
+        assert connecting.passport(account).title in page.get(f"{lab}/").text
+        assert "AAPL" in page.get(f"{lab}/tape", headers=HTMX).text
+        told = {"fault": "webhook_stale", "probability": "0", "next": "3", "seconds": "900"}
+        assert page.post(f"{lab}/dial", told, headers=HTMX).status_code == 200
+        page.post(f"{lab}/scenario/refused", headers=HTMX)
+        with pytest.raises(BrokerError):
+            theirs.adapter.submit(RESTING)
+        assert theirs.fired("reject") == 1
 
     @pytest.mark.parametrize(
         "change",
