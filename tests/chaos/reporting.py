@@ -1,6 +1,6 @@
 """Writes what runs came to, for people: `python -m tests.chaos.reporting a.json b.json > chaos.md`.
 
-Several runs are added up, seed by seed; what they must not be is of different commits unsaid.
+Several runs are added up, seed by seed, each with its commit; `mutants.json` holds many.
 """
 
 from __future__ import annotations
@@ -173,7 +173,8 @@ def _pair(first: int, second: int) -> str:
 
 def main() -> int:
     """Read the runs named on the command line, and print the document."""
-    runs = [json.loads(Path(name).read_text()) for name in sys.argv[1:]]
+    read = [json.loads(Path(name).read_text()) for name in sys.argv[1:]]
+    runs = [run for found in read for run in (found if isinstance(found, list) else [found])]
     if not runs:
         print("Name the chaos.json of one run or more.", file=sys.stderr)
         return 2
