@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from datetime import UTC, datetime
 from typing import Any
 
@@ -60,12 +60,13 @@ class Driver:
                 tasks.create_task(self._carry_out(intent))
                 self.released += 1
 
-    async def wind_down(self) -> None:
-        """Cancel what is still open, but for a few that are left to work."""
-        jobs = []
-        for order_id, (intent, _) in list(self.acknowledged.items()):
-            if intent.number % RESTING:
-                jobs.append(self._end(intent, order_id))
+    async def wind_down(self, unfinished: Collection[str]) -> None:
+        """Cancel these orders, but for a few that are left to work."""
+        jobs = [
+            self._end(intent, order_id)
+            for order_id, (intent, _) in list(self.acknowledged.items())
+            if order_id in unfinished and intent.number % RESTING
+        ]
         for start in range(0, len(jobs), AT_ONCE):
             await asyncio.gather(*jobs[start : start + AT_ONCE])
 

@@ -132,7 +132,8 @@ class Course:
         desk.heal()
         await asyncio.to_thread(desk.wait_until_up)
         await meddler.calm()
-        await driver.wind_down()
+        orders = (await asyncio.to_thread(self._books_now)).orders
+        await driver.wind_down({order.id for order in orders if _is_unfinished(order)})
         await self._until_nothing_pends()
         await meddler.stop_the_market()
         self.timed.note("winding down")
@@ -227,6 +228,10 @@ def _unsettled(world: World) -> Iterator[str]:
             account = world.account_of[order.account]
             if account.machine_may_conclude_absence or not order.escalated:
                 yield order.wire_id
+
+
+def _is_unfinished(order: Order) -> bool:
+    return order.submission in UNSETTLED or _is_open(order)
 
 
 def _is_open(order: Order) -> bool:
