@@ -114,6 +114,8 @@ def _resolve(order: Order, adapter: BrokerAdapter, *, now: datetime) -> None:
 def _next_look(order: Order, *, has_denied: bool = False, now: datetime) -> datetime:
     due = timing.next_look(order.submission_at, now=now)
     doubt = connecting.passport(order.account).doubt
+    if now < (told_at := order.submission_at + doubt.escalate_after):
+        due = min(due, told_at)  # a person is told with the look, and not a rung later
     if not doubt.absence_is_definitive:
         return due
     # On the ladder, or sooner if the look that can settle it comes sooner.

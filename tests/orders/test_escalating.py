@@ -104,6 +104,18 @@ class TestMissingFills:
         assert Incident.objects.open().get().kind == "fills_missing"
 
 
+def test_a_look_comes_at_the_moment_when_a_person_is_to_be_told(broker: ScriptedBroker) -> None:
+    order = in_doubt()  # told of after ten seconds, between two rungs
+
+    reconciling.reconcile(order.id, now=after(order, 8.5))
+
+    order.refresh_from_db()
+    assert (order.look_at, order.escalated_at) == (after(order, 10), None)
+    reconciling.reconcile(order.id, now=after(order, 10))
+    order.refresh_from_db()
+    assert order.escalated_at == after(order, 10)
+
+
 def test_the_ladder_is_as_documented_and_never_ends() -> None:
     began = timing.database_now()
     now, looks = began, []
