@@ -49,11 +49,20 @@ class Way:
         limit = order.terms.limit_price
         worth = ZERO if limit is None else EXACT.multiply(order.remaining, limit)
         self.shares[order.id] = Share(order.remaining, worth)
-        self.orders[order.id] = order
+        if order.id not in self.orders:
+            self._enter(order)
         if limit is None:
             self.unpriced[order.id] = order
         self.remaining = EXACT.add(self.remaining, order.remaining)
         self.worth = EXACT.add(self.worth, worth)
+
+    def _enter(self, order: Order) -> None:
+        """Put an order behind the older ones. One that works again after its end is not last."""
+        newest = next(reversed(self.orders.values()), None)
+        self.orders[order.id] = order
+        if newest is not None and newest.sequence > order.sequence:
+            oldest_first = sorted(self.orders.values(), key=lambda one: one.sequence)
+            self.orders = {one.id: one for one in oldest_first}
 
     def end(self, order: Order) -> None:
         """Forget an order."""

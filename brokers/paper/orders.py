@@ -109,7 +109,7 @@ class Order:
 def order_from(told: Mapping[str, Any], *, account: str) -> Order:
     """Return the order whose JSON this is."""
     ended_as = told.get("ended_as")  # not there in a ledger from before there were late fills
-    return Order(
+    order = Order(
         id=told["id"],
         sequence=told["sequence"],
         account=account,
@@ -125,8 +125,9 @@ def order_from(told: Mapping[str, Any], *, account: str) -> Order:
         replaced_by=told["replaced_by"] or "",
         reason=told["reason"] or "",
         ended_as=None if ended_as is None else Standing(ended_as),
-        told=dict(told),
     )
+    order.told = order.json()  # the ledger's line may name a fault as well
+    return order
 
 
 def terms_json(terms: Terms) -> dict[str, Any]:

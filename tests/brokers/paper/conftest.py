@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from brokers.paper.accounts import Account, Webhook
 from brokers.paper.exchange import Exchange
+from brokers.paper.faults import Faults
 from brokers.paper.ledger import Ledger
 from brokers.paper.orders import Order, Terms
 from brokers.paper.recording import News
@@ -25,6 +27,7 @@ class Floor:
 
     def __init__(self, directory: Path, *, cash: str = "1000000") -> None:
         self.directory, self.now = directory, NOON
+        self.luck = Faults(seed=1)
         self.news: list[News] = []
         self._ids = count(1)
         self._open()
@@ -71,6 +74,14 @@ class Floor:
         self.exchange.step(now=self.now)
         self.news += self.exchange.commit()
 
+    def strike(self, **faults: Mapping[str, object]) -> None:
+        """Set the account's faults, and take off the others."""
+        self.luck.set(self.account.key, faults)
+
+    def lines(self, table: str, name: str) -> list[dict[str, Any]]:
+        """Return what the ledger tells of something, oldest first."""
+        return [line.body for line in self.exchange.ledger.lines(table, name=name)]
+
     def fills(self, order: Order) -> list[tuple[str, str]]:
         """Return an order's fills as quantity and price."""
         return [
@@ -88,7 +99,7 @@ class Floor:
         self.exchange.ledger.close()
 
     def _open(self) -> None:
-        self.exchange = Exchange(Ledger(self.directory), seed=1, now=self.now)
+        self.exchange = Exchange(Ledger(self.directory), seed=1, now=self.now, luck=self.luck)
 
 
 @pytest.fixture

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from brokers.paper import matching
+from brokers.paper.committing import asked_price, closable_by
 from brokers.paper.orders import Standing
+from brokers.paper.recording import Records
 from brokers.paper.refusals import Refusal
-from brokers.vocabulary import Side, TimeInForce
+from brokers.paper.revising import bust, correct
+from brokers.vocabulary import ExecutionKind, Side, TimeInForce
 from tests.brokers.paper.conftest import Floor
 
 CASH = "100000"
@@ -67,12 +72,56 @@ def replacing(draw: st.DrawFn) -> Act:
     return replace
 
 
+@st.composite
+def busting(draw: st.DrawFn) -> Act:
+    which = draw(st.integers(0, 20))
+    return lambda floor: _about_trade(
+        floor, which, lambda records, name, now: bust(records, name, now=now)
+    )
+
+
+@st.composite
+def correcting(draw: st.DrawFn) -> Act:
+    which, quantity, price = draw(st.integers(0, 20)), draw(QUANTITIES), draw(PRICES)
+    terms = {"quantity": Decimal(quantity), "price": Decimal(price)}
+    return lambda floor: _about_trade(
+        floor, which, lambda records, name, now: correct(records, name, now=now, **terms)
+    )
+
+
+@st.composite
+def befalling(draw: st.DrawFn) -> Act:
+    fault = draw(st.sampled_from(["fill_after_cancel_ack", "fill_after_cancelled"]))
+    which = draw(st.integers(0, 20))
+
+    def befall(floor: Floor) -> None:
+        def cancel(order):
+            floor.exchange.cancel(floor.account, order.id, now=floor.now)
+            floor.exchange.fate.canceling(order, fault, Decimal("0.2"))
+
+        _about(floor, which, cancel)
+
+    return befall
+
+
 def stepping() -> st.SearchStrategy[Act]:
     return st.just(lambda floor: floor.step())
 
 
 @settings(max_examples=80, deadline=None)
-@given(acts=st.lists(placing() | pricing() | canceling() | replacing() | stepping(), max_size=25))
+@given(
+    acts=st.lists(
+        placing()
+        | pricing()
+        | canceling()
+        | replacing()
+        | busting()
+        | correcting()
+        | befalling()
+        | stepping(),
+        max_size=30,
+    )
+)
 def test_the_books_add_up(acts):
     with tempfile.TemporaryDirectory() as directory:
         floor = Floor(Path(directory), cash=CASH)
@@ -92,27 +141,62 @@ def test_the_books_add_up(acts):
 def _check(floor: Floor) -> None:
     books, account = floor.exchange.books, floor.account
     cash, positions = Decimal(CASH), dict.fromkeys(account.positions, Decimal(0))
-    for fill in books.executions_of(account):
+    standing = {word.id: word for word in books.executions_of(account)}
+    for fill in standing.values():
         sign = 1 if fill.side is Side.BUY else -1
-        cash -= sign * fill.quantity * fill.price
-        positions[fill.symbol] += sign * fill.quantity
+        cash -= sign * fill.counts * fill.price
+        positions[fill.symbol] += sign * fill.counts
     assert account.cash == cash
     assert {symbol: held.quantity for symbol, held in account.positions.items()} == positions
 
     for order in books.orders_of(account):
-        fills = books.executions_in(order)
-        assert order.filled == sum(fill.quantity for fill in fills) <= order.terms.quantity
-        assert order.cost == sum(fill.quantity * fill.price for fill in fills)
+        fills = [fill for fill in standing.values() if fill.order_id == order.id]
+        assert order.filled == sum(fill.counts for fill in fills) <= order.terms.quantity
+        assert order.cost == sum(fill.counts * fill.price for fill in fills)
         assert (order.standing is Standing.FILLED) == (order.remaining == 0)
-        assert (order.id in books.open_of(floor.account)) == (not order.ended)
+        assert (order.id in books.open_of(account)) == (not order.ended)
+        assert order.told == order.json()
         limit = order.terms.limit_price
         for fill in fills:
-            assert limit is None or (
-                fill.price <= limit if fill.side is Side.BUY else fill.price >= limit
+            assert (
+                limit is None
+                or fill.kind is ExecutionKind.CORRECT
+                or (fill.price <= limit if fill.side is Side.BUY else fill.price >= limit)
             )
         if order.replaced_by:
-            assert order.standing is Standing.REPLACED
+            assert Standing.REPLACED in {order.standing, order.ended_as}
             assert books.orders[order.replaced_by].replaces == order.id
+    _check_shortcuts(floor)
+
+
+def _check_shortcuts(floor: Floor) -> None:
+    """What is kept up to date order by order is what adding everything up anew would give."""
+    exchange, books, account = floor.exchange, floor.exchange.books, floor.account
+    price_of = exchange.market.price_of
+    open_orders = sorted(books.open_of(account).values(), key=lambda order: order.sequence)
+    for without in [None, *open_orders[:3]]:
+        cost, closable = Decimal(0), {}
+        for order in open_orders:
+            if order is without:
+                continue
+            way = (order.terms.symbol, order.terms.side)
+            closable.setdefault(way, closable_by(way[1], held=account.held(way[0])))
+            closing = min(order.remaining, closable[way])
+            closable[way] -= closing
+            cost += (order.remaining - closing) * asked_price(order.terms, price_of)
+        shortcut = books.commitments_of(account).cost(price_of, held=account.held, without=without)
+        assert shortcut == cost
+
+    due = {
+        order.id for order in books.queue.due(books.orders, exchange.market.listings, now=floor.now)
+    }
+    for order in open_orders:
+        listing = exchange.market.listings[order.terms.symbol]
+        if order.standing is Standing.CANCEL_PENDING or (
+            matching.is_triggered(order, last=listing.last)
+            and any(matching._within(order, level) for level in listing.facing(order.terms.side))
+        ):
+            assert order.id in due
 
 
 def _books(floor: Floor) -> object:
@@ -123,7 +207,7 @@ def _books(floor: Floor) -> object:
         {symbol: (held.quantity, held.average_price) for symbol, held in account.positions.items()},
         account.cash,
         account.record(),
-        list(books.open_of(floor.account)),
+        sorted(books.open_of(floor.account)),
         books.traded,
     )
 
@@ -132,6 +216,13 @@ def _about(floor: Floor, which: int, act: Callable[..., object]) -> None:
     orders = floor.exchange.books.orders_of(floor.account)
     if orders:
         _try(lambda: act(orders[which % len(orders)]))
+
+
+def _about_trade(floor: Floor, which: int, act: Callable[[Records, str, datetime], object]) -> None:
+    records = floor.exchange.records
+    words = floor.exchange.books.executions_of(floor.account)
+    if words:
+        _try(lambda: act(records, words[which % len(words)].id, records.time(floor.now)))
 
 
 def _try(act: Callable[[], object]) -> None:

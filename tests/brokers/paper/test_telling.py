@@ -181,12 +181,49 @@ class TestFaults:
         assert understood(account, good).event == "order.updated"
         assert bad.id == good.id
 
+    def test_stale_and_then_a_fresh_one(self, account, receiver):
+        account.faults(webhook_stale={"next": 1})
+        statuses = iter([401, 204])
+        receiver.answers = lambda _: next(statuses)
+
+        account.adapter.submit(RESTING)
+
+        stale, fresh = receiver.take(2)
+        with pytest.raises(Untrusted):
+            understood(account, stale)
+        then = datetime.fromtimestamp(int(stale.headers["webhook-timestamp"]), UTC)
+        account.adapter.verify_webhook((SECRET,), stale.headers, stale.body, now=then)
+        assert understood(account, fresh).event == "order.updated"
+        assert tries(account)[0] == "webhook_stale"
+
+    def test_foreign(self, account, receiver, paper):
+        paper.account(personality="tapp").adapter.submit(replace(RESTING, wire_id="theirs"))
+        account.faults(webhook_foreign={"next": 1})
+
+        account.adapter.submit(RESTING)
+
+        told = [understood(account, one).report.snapshots[0] for one in receiver.take(2)]
+        assert {one.wire_id for one in told} == {"theirs", RESTING.wire_id}
+        assert [order["client_order_id"] for order in account.orders()] == [RESTING.wire_id]
+        assert sorted(tries(account)) == ["", "webhook_foreign"]
+
+    def test_foreign_where_there_is_nobody_else_is_nothing(self, floor):
+        floor.place()
+
+        assert floor.exchange.records.foreign(floor.news[0], now=floor.now) is None
+
     def test_before_the_answer(self, account, receiver):
         account.faults(webhook_before_answer={"next": 1})
 
         account.adapter.submit(RESTING)
 
         assert not receiver.is_quiet
+
+
+def tries(account: PaperAccount) -> list[str]:
+    """The faults that met the tries of an account's webhooks, once they are all recorded."""
+    _until(lambda: len(account.exchange.ledger("attempts", account=account.key)) >= 2)
+    return [line["fault"] for line in account.exchange.ledger("attempts", account=account.key)]
 
 
 def _until(holds) -> None:
