@@ -73,6 +73,7 @@ def settle(kind: str, *, subject: str, outcome: str, actor: Actor = DESK, now: d
     if known is None:
         return
     chain = auditing.hold(known.account_id or WIDE)
+    known.refresh_from_db()  # somebody may have closed it while we waited for the chain
     _close(known, chain, outcome=outcome, actor=actor, now=now)
 
 

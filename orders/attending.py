@@ -57,7 +57,8 @@ def due(*, now: datetime) -> list[Due]:
 
 
 def accounts_due(*, now: datetime) -> list[UUID]:
-    """Return the open accounts whose lists are to be read, each to one caller.
+    """Return the accounts whose lists are to be read, each to one caller: those that are open, and
+    any that is unsure, as its orders wait for that.
 
     Handing one out puts it off by a round, so that it comes again if it gets lost.
     """
@@ -67,7 +68,8 @@ def accounts_due(*, now: datetime) -> list[UUID]:
             WITH due AS (
                 SELECT feed.account_id FROM orders_feed AS feed
                 JOIN orders_account AS account ON account.id = feed.account_id
-                WHERE account.is_open AND coalesce(feed.sweep_at <= %(now)s, true)
+                WHERE (account.is_open OR account.unsure_since IS NOT NULL)
+                    AND coalesce(feed.sweep_at <= %(now)s, true)
                 FOR NO KEY UPDATE OF feed SKIP LOCKED
             )
             UPDATE orders_feed AS feed SET sweep_at = %(later)s

@@ -52,6 +52,20 @@ def check(account_id: UUID) -> None:
         raise Forgotten("The database lacks a row of the account's record that it once had.")
 
 
+def is_sure(account_id: UUID) -> bool:
+    """Whether our records lack nothing that an account sent, as far as anybody can know.
+
+    Else an order that they hold as ready may have left. Belongs in the transaction that would
+    say that it has not.
+    """
+    try:
+        check(account_id)
+    except Forgotten:
+        return False
+    # Only now: whoever has found out meanwhile has made an unsure account of it first.
+    return Account.objects.filter(id=account_id, unsure_since__isnull=True).exists()
+
+
 def watch(*, now: datetime) -> bool:
     """Look whether the database is the one we left; if so, anchor it as it is now.
 

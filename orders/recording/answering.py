@@ -15,8 +15,7 @@ from orders.models import Account, Attempt, Incident, Order, Severity
 from orders.models.facts import Heard
 from orders.recording import heeding
 from orders.recording.changing import change, lock_all, projection
-from orders.recording.claiming import Claim
-from orders.recording.concluding import withdraw
+from orders.recording.claiming import Claim, withdraw
 from orders.recording.noticing import CONFLICT, DUPLICATE
 from orders.states import IN_FLIGHT, AttemptKind, AttemptState, Submission
 

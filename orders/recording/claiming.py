@@ -15,7 +15,7 @@ from uuid import UUID
 from django.db import connection, transaction
 
 from orders import anchoring, guarding, timing
-from orders.actors import component
+from orders.actors import Actor, component
 from orders.anchoring import Mark
 from orders.models import Attempt, Order
 from orders.recording.changing import change, lock_all, projection, reschedule
@@ -54,9 +54,9 @@ class Claim:
 def claim_submission(order_id: UUID) -> Claim | None:
     """Give the right to submit an order (or its replace) to one caller. Anyone else gets None.
 
-    An order that must not leave any more becomes EXPIRED_UNSENT or BLOCKED here, and one whose
-    account is unsure waits. If this raises, the claim may or may not stand: nothing may be sent
-    on it.
+    An order that must not leave any more becomes EXPIRED_UNSENT or BLOCKED here. One whose account
+    is unsure waits first: it may have left, and nothing is said of it until that is known. If this
+    raises, the claim may or may not stand: nothing may be sent on it.
     """
     try:
         claim = _claim_submission(order_id)
@@ -78,6 +78,15 @@ def claim_cancel(order_id: UUID) -> Claim | None:
     return claim
 
 
+def withdraw(order: Order, *, actor: Actor, now: datetime) -> None:
+    """End a locked order that has not left, because somebody asked for it to be cancelled."""
+    before = projection(order)
+    order.submission = Submission.WITHDRAWN
+    order.submission_reason = "Cancelled before it left this desk."
+    order.look_at = None
+    change(order, before, action="order.withdrawn", actor=actor, now=now)
+
+
 @transaction.atomic(durable=True)
 def _claim_submission(order_id: UUID) -> Claim | None:
     order, parent = _lock_with_parent(order_id)
@@ -86,6 +95,12 @@ def _claim_submission(order_id: UUID) -> Claim | None:
     before = projection(order)
     guarding.check(order.account_id)
     armed_at, now = time.monotonic(), timing.database_now()
+    if order.account.unsure_since is not None:
+        _wait(order, before, now=now)  # whatever becomes of it: it may have left already
+        return None
+    if order.cancel_requested_at is not None:
+        withdraw(order, actor=SENDER, now=now)  # asked for while nobody knew whether it had left
+        return None
     if now >= order.submit_by:
         order.submission = Submission.EXPIRED_UNSENT
         order.submission_reason = "It was not sent in time, and never left this desk."
@@ -97,9 +112,6 @@ def _claim_submission(order_id: UUID) -> Claim | None:
         order.submission_code, order.submission_reason = obstacle
         order.look_at = None
         change(order, before, action="order.blocked", actor=SENDER, now=now, reason=obstacle[1])
-        return None
-    if order.account.unsure_since is not None:
-        _wait(order, before, now=now)
         return None
     order.submission = Submission.SENDING
     order.submission_reason = order.submission_code = ""

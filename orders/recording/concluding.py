@@ -8,13 +8,14 @@ from uuid import UUID
 
 from django.db import transaction
 
-from orders import alarming, timing
+from orders import alarming, guarding, timing
 from orders.actors import Actor, component
-from orders.deriving import Flag
+from orders.deriving import UNBALANCED, Flag
 from orders.errors import NotCancelable
 from orders.models import Incident, Inquiry, Order
 from orders.money import plain
 from orders.recording.changing import change, lock, projection, reschedule
+from orders.recording.claiming import withdraw
 from orders.recording.noticing import CONFLICT, DENIED, DUPLICATE
 from orders.states import NEVER_LEFT, UNSENT, AttemptKind, AttemptState, Submission
 
@@ -26,14 +27,15 @@ def ask_cancel(order_id: UUID, *, actor: Actor, now: datetime) -> Order:
     """Record that an order is to be cancelled.
 
     Before it left it is withdrawn at once; in doubt, it will be cancelled on
-    sight. Asking again is harmless. Raises NotCancelable if it has ended.
+    sight. Where our records may lack that it left, it will be whichever turns
+    out. Asking again is harmless. Raises NotCancelable if it has ended.
     """
     order = lock(order_id)
     if order.has_ended:
         raise NotCancelable(f"The order has ended: {order.status or order.submission}.")
     if order.cancel_requested_at is not None:
         return order
-    if order.submission in UNSENT:
+    if order.submission in UNSENT and guarding.is_sure(order.account_id):
         withdraw(order, actor=actor, now=now)
         return order
     before = projection(order)
@@ -45,20 +47,16 @@ def ask_cancel(order_id: UUID, *, actor: Actor, now: datetime) -> Order:
     return order
 
 
-def withdraw(order: Order, *, actor: Actor, now: datetime) -> None:
-    """End a locked order that has not left, because somebody asked for it to be cancelled."""
-    before = projection(order)
-    order.submission = Submission.WITHDRAWN
-    order.submission_reason = "Cancelled before it left this desk."
-    order.look_at = None
-    change(order, before, action="order.withdrawn", actor=actor, now=now)
-
-
 @transaction.atomic
 def expire(order_id: UUID, *, now: datetime) -> bool:
-    """End an order that waited here past its submit_by. Returns whether it did."""
+    """End an order that waited here past its submit_by. Returns whether it did.
+
+    Where our records may lack that it left, nothing is said of it yet.
+    """
     order = lock(order_id)
     if order.submission not in UNSENT or now < order.submit_by:
+        return False
+    if not guarding.is_sure(order.account_id):
         return False
     before = projection(order)
     order.submission = Submission.EXPIRED_UNSENT
@@ -231,6 +229,11 @@ def note_look(asked: Order, inquiries: list[Inquiry], *, look_at: datetime | Non
     """
     Inquiry.objects.bulk_create(inquiries)
     order = lock(asked.id)
-    if order.submission == asked.submission:
-        order.looks, order.look_at = order.looks + 1, look_at
-        reschedule(order)
+    if order.submission != asked.submission:
+        return
+    if look_at is None and not order.has_ended:
+        return  # it had ended when we asked, and works again
+    if look_at is None and not UNBALANCED.isdisjoint(order.flags):
+        return  # it had added up when we asked, and no longer does
+    order.looks, order.look_at = order.looks + 1, look_at
+    reschedule(order)

@@ -154,6 +154,20 @@ class TestPeople:
         assert (incident.closed_at, incident.outcome) == (LATER, "Found.")
         assert AuditEvent.objects.filter(action="incident.closed").count() == 1
 
+    def test_what_somebody_closed_first_stays_as_it_was_closed(self, order, monkeypatch):
+        incident = raised(order, kind=Kind.UNREADABLE)
+        hold = auditing.hold
+
+        def after_somebody_else(chain):
+            Incident.objects.filter(id=incident.id).update(closed_at=NOW, outcome="Seen to.")
+            return hold(chain)
+
+        monkeypatch.setattr(auditing, "hold", after_somebody_else)
+        alarming.settle(Kind.UNREADABLE, subject=f"order:{order.id}", outcome="Over.", now=LATER)
+
+        incident.refresh_from_db()
+        assert (incident.closed_at, incident.outcome) == (NOW, "Seen to.")
+
     def test_settling_what_never_was_is_harmless(self, order):
         alarming.settle(Kind.DOUBT, subject=f"order:{order.id}", outcome="Found.", now=LATER)
 

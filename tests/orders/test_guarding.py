@@ -14,7 +14,16 @@ from django.db import ProgrammingError, connection
 
 from brokers.errors import OutcomeUnknown
 from brokers.messages import Report
-from orders import anchoring, canceling, guarding, sending, sweeping, timing
+from orders import (
+    anchoring,
+    attending,
+    canceling,
+    guarding,
+    halting,
+    sending,
+    sweeping,
+    timing,
+)
 from orders.anchoring import Mark
 from orders.models import (
     Account,
@@ -69,6 +78,74 @@ class Copy:
                 cursor.execute(f"DELETE FROM {table}")
                 cursor.execute(f"INSERT INTO {table} SELECT * FROM copy_of_{table}")
             cursor.execute("SET session_replication_role = origin")
+
+
+def run_out(order: Order) -> None:
+    """Let an order's time run out while it waits."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET session_replication_role = replica")
+        cursor.execute(
+            "UPDATE orders_order SET submit_by = clock_timestamp() WHERE id = %s", [order.id]
+        )
+        cursor.execute("SET session_replication_role = origin")
+
+
+@pytest.fixture
+def forgotten(broker: ScriptedBroker) -> Order:
+    """An order that left, and is ready as far as the database that was put back knows."""
+    order = place(AccountFactory())
+    copy = Copy()
+    sending.send(order.id)
+    copy.restore()
+    order.refresh_from_db()
+    assert (order.submission, len(broker.submitted)) == (Submission.READY, 1)
+    return order
+
+
+class TestForgotten:
+    """Of what may have left, nobody says that it has not."""
+
+    @pytest.fixture(autouse=True)
+    def turns_up(self, forgotten: Order, broker: ScriptedBroker) -> Iterator[None]:
+        yield
+        sweeping.sweep(forgotten.account_id, now=timing.database_now())
+        forgotten.refresh_from_db()
+        assert (forgotten.submission, forgotten.conflict_at) == (Submission.ACCEPTED, None)
+        assert len(broker.submitted) == 1
+
+    def test_it_does_not_expire(self, forgotten: Order) -> None:
+        run_out(forgotten)
+
+        for _ in range(2):
+            attending.look(forgotten.id, now=timing.database_now())
+
+            forgotten.refresh_from_db()
+            assert forgotten.submission == Submission.READY
+        assert forgotten.look_at is not None
+
+    def test_it_is_not_blocked(self, forgotten: Order) -> None:
+        halting.halt(forgotten.account_id, reason="Now.", actor=ANA, now=timing.database_now())
+
+        for _ in range(2):
+            attending.look(forgotten.id, now=timing.database_now())
+
+        forgotten.refresh_from_db()
+        assert forgotten.submission == Submission.READY
+
+    @pytest.mark.parametrize("is_noticed", [False, True])
+    def test_it_is_not_withdrawn_but_cancelled_on_sight(
+        self, forgotten: Order, broker: ScriptedBroker, is_noticed: bool
+    ) -> None:
+        if is_noticed:
+            watch()
+
+        canceling.cancel(forgotten.id, actor=ANA, now=timing.database_now())
+
+        forgotten.refresh_from_db()
+        assert forgotten.submission == Submission.READY
+        sweeping.sweep(forgotten.account_id, now=timing.database_now())
+        attending.cancel(forgotten.id, now=timing.database_now())
+        assert broker.canceled == [f"B-{forgotten.wire_id}"]
 
 
 class TestRestored:
@@ -231,19 +308,40 @@ class TestOtherDatabase:
 
 
 class TestUnsure:
-    def test_an_order_waits_no_longer_than_it_may(self, broker: ScriptedBroker) -> None:
-        order = place(AccountFactory(unsure_since=timing.database_now()))
+    def test_an_order_that_waited_too_long_does_not_leave_then(
+        self, broker: ScriptedBroker
+    ) -> None:
+        since = timing.database_now()
+        order = place(AccountFactory(unsure_since=since))
         sending.send(order.id)
-        # Its time runs out while it waits.
-        with connection.cursor() as cursor:
-            cursor.execute("SET session_replication_role = replica")
-            cursor.execute("UPDATE orders_order SET submit_by = clock_timestamp()")
-            cursor.execute("SET session_replication_role = origin")
+        run_out(order)
 
+        sweeping.sweep(order.account_id, now=since + COUNTS_FROM)
         sending.send(order.id)
 
         order.refresh_from_db()
         assert order.submission == Submission.EXPIRED_UNSENT
+        assert broker.submitted == []
+
+    def test_an_order_that_was_cancelled_meanwhile_does_not_leave_then(
+        self, broker: ScriptedBroker
+    ) -> None:
+        since = timing.database_now()
+        order = place(AccountFactory(unsure_since=since))
+        canceling.cancel(order.id, actor=ANA, now=since)
+
+        sweeping.sweep(order.account_id, now=since + COUNTS_FROM)
+        attending.look(order.id, now=timing.database_now())
+
+        order.refresh_from_db()
+        assert order.submission == Submission.WITHDRAWN
+        assert broker.submitted == []
+
+    def test_its_broker_is_read_though_it_takes_no_new_orders(self) -> None:
+        now = timing.database_now()
+        account = AccountFactory(is_open=False, unsure_since=now)
+
+        assert attending.accounts_due(now=now) == [account.id]
 
     def test_waiting_is_on_record_once(self, broker: ScriptedBroker) -> None:
         order = place(AccountFactory(unsure_since=timing.database_now()))

@@ -5,14 +5,16 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 
 from brokers.errors import AuthRefused, BrokerError, OutcomeUnknown
 from brokers.messages import Absent
 from brokers.vocabulary import Status
-from orders import connecting, reconciling, sending, timing
+from orders import connecting, reconciling, recording, sending, timing
 from orders.models import Account
+from orders.models.facts import Heard
 from orders.models.inquiry import Inquiry
 from orders.secrets import SecretUnreadable
 from orders.states import Submission
@@ -292,6 +294,28 @@ class TestQuietOrders:
         order.refresh_from_db()
         assert order.submission == Submission.ACCEPTED
         assert order.look_at == now + timing.WORKING_POLL
+
+    def test_one_that_ended_and_no_longer_adds_up_while_we_ask_is_asked_after(
+        self, broker: ScriptedBroker, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        order = OrderFactory(working=True)
+        now = timing.database_now()
+
+        def hear(**changes: object) -> None:
+            report = broker.has(order.ticket(), **changes)
+            recording.heed(order.account, report, heard=Heard.WEBHOOK, evidence="", now=now)
+
+        def read(_: str) -> Absent:
+            hear(status=Status.CANCELED, version=3, cumulative=Decimal(4))
+            raise OutcomeUnknown("silence", call=call(None))
+
+        hear(status=Status.CANCELED, version=2)
+        monkeypatch.setattr(broker, "read", read)
+        reconciling.reconcile(order.id, now=now)
+
+        order.refresh_from_db()
+        assert order.flags == ["fills_missing"]
+        assert order.look_at == now + timing.PENDING_POLL
 
 
 def test_a_ticket_is_the_same_on_every_attempt() -> None:
