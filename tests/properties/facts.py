@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from itertools import pairwise
@@ -70,6 +71,23 @@ def fills(*, broker_order_ids: st.SearchStrategy[str]) -> st.SearchStrategy[Fill
         kind=st.sampled_from(ExecutionKind),
         revision=st.integers(0, 2),
     )
+
+
+@st.composite
+def with_twins(draw: st.DrawFn, told: st.SearchStrategy[list[Fact]]) -> list[Fact]:
+    """Add facts that differ from others in one word alone: what comes of ties must not be luck."""
+    facts = draw(told)
+    for kind, words in (
+        (Snapshot, ("version", "sequence", "status", "raw_status", "cumulative", "reason")),
+        (Snapshot, ("average_price", "quantity", "replaces", "replaced_by")),
+        (Fill, ("quantity", "price", "executed_at", "kind", "revision", "trade_date")),
+    ):
+        alike = [fact for fact in facts if isinstance(fact, kind)]
+        if alike and draw(st.booleans()):
+            one, other = draw(st.sampled_from(alike)), draw(st.sampled_from(alike))
+            word = draw(st.sampled_from(words))
+            facts = [*facts, replace(one, **{word: getattr(other, word)})]
+    return facts
 
 
 def consistent(facts: list[Fact]) -> list[Fact]:

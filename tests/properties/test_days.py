@@ -114,6 +114,8 @@ class Day(RuleBasedStateMachine):
                 now=self.now,
             )
             self.intents += [new.id] if is_new else []
+            assert new.replaces_filled == order.filled_quantity
+            assert new.quantity + new.replaces_filled == quantity  # of the two together
 
     @rule(halted=st.booleans())
     def somebody_halts_or_releases(self, halted: bool) -> None:

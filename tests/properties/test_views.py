@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
 from decimal import Decimal
 from fractions import Fraction
 
@@ -22,7 +23,7 @@ ORDERED = Decimal(10)
 one_or_two_ids = st.sampled_from(["B-1", "B-1", "B-1", "B-2"])
 snapshots = made_up.snapshots(broker_order_ids=one_or_two_ids)
 fills = made_up.fills(broker_order_ids=one_or_two_ids)
-some_facts = st.lists(snapshots | fills, max_size=10)
+some_facts = made_up.with_twins(st.lists(snapshots | fills, max_size=10))
 
 
 def view(facts: list[Fact]) -> View:
@@ -51,6 +52,14 @@ def test_any_batching_of_them_does_when_each_is_kept_once_by_its_identity(
             kept.setdefault(identity(fact) if isinstance(fact, Fill) else digest(fact), fact)
 
     assert view(list(kept.values())) == view(facts)
+
+
+@many
+@given(snapshots, snapshots)
+def test_snapshots_that_would_be_shown_otherwise_are_two(one: Snapshot, other: Snapshot) -> None:
+    for word in fields(Snapshot):
+        twin = replace(one, **{word.name: getattr(other, word.name)})
+        assert digest(twin) != digest(one) or view([twin]) == view([one]), word.name
 
 
 @many
