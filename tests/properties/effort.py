@@ -9,7 +9,7 @@ from django.db import transaction
 from hypothesis import settings
 
 # Of what is pure, of what goes through PostgreSQL, of whole days at the desk, and steps in a day.
-EXAMPLES = {"quick": (25, 5, 2, 20), "deep": (50_000, 2_000, 500, 40)}
+EXAMPLES = {"quick": (25, 5, 2, 15), "deep": (50_000, 2_000, 500, 40)}
 
 PURE, STORED, DAYS, STEPS = EXAMPLES.get(settings.get_current_profile_name(), EXAMPLES["quick"])
 

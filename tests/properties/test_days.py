@@ -94,6 +94,19 @@ class Day(RuleBasedStateMachine):
                 )
                 self.intents += [order.id] if is_new else []
 
+    @precondition(lambda self: len(self.intents) < MOST)
+    @rule(quantity=st.integers(1, 10), filled=st.integers(0, 10))
+    def an_order_goes_well(self, quantity: int, filled: int) -> None:
+        """Most do; without them, little would be seen of what may come after."""
+        known = len(self.intents)
+        self.somebody_places(quantity, Side.BUY, 1)
+        for order_id in self.intents[known:]:
+            self.the_sweep_attends(known, ANSWERED)
+            wire_id = Order.objects.get(id=order_id).wire_id
+            if filled and (row := self.broker.rows.get(f"B-{wire_id}")):
+                self.broker.trade(row, filled, at=self.now, is_named=True)
+                self.the_sweep_attends(known, ANSWERED)
+
     @precondition(lambda self: self.intents)
     @rule(which=which)
     def somebody_cancels(self, which: int) -> None:
