@@ -40,6 +40,7 @@ class Refusals:
     duplicate: frozenset[str]
     absent: frozenset[str]  # to a read: there is no such thing
     absent_status: int = 404  # and the status that goes with it
+    relays: bool = False  # what it forbids may be its broker's word, on a second try of its own
 
 
 # Said by servers and proxies that are busy, early or late, about requests they may yet carry out.
@@ -56,7 +57,8 @@ def classify(status: int, problem: Problem | None, refusals: Refusals) -> Verdic
         return Verdict.UNKNOWN
     if problem is not None and problem.code in refusals.definitive:
         return Verdict.REFUSED
-    if status in (401, 403) and problem is not None:  # a bare one is as likely a proxy's
+    forbidden = {401} if refusals.relays else {401, 403}
+    if status in forbidden and problem is not None:  # a bare one is as likely a proxy's
         return Verdict.AUTH_REFUSED
     return Verdict.UNKNOWN
 

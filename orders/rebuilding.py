@@ -32,9 +32,8 @@ LATEST: dict[Submission, frozenset[AttemptState | None]] = {
     Submission.SENDING: frozenset({AttemptState.SENDING}),
     Submission.ACCEPTED: frozenset({None, AttemptState.NOT_SENT, AttemptState.ACCEPTED}),
     Submission.REFUSED: frozenset({AttemptState.REFUSED}),
-    # Taken, and answered with the broker id of another order of ours: in doubt all the same.
-    Submission.UNKNOWN: frozenset({AttemptState.UNKNOWN, AttemptState.ACCEPTED}),
-    Submission.ABSENT: frozenset({AttemptState.ABSENT, AttemptState.ACCEPTED}),  # by a person
+    Submission.UNKNOWN: frozenset({AttemptState.UNKNOWN}),
+    Submission.ABSENT: frozenset({AttemptState.ABSENT}),
 }
 
 

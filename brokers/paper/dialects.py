@@ -150,6 +150,7 @@ GATEWAY_REFUSALS = Refusals(
     definitive=frozenset({"INVALID_REQUEST", "INVALID_VALUE", "VALIDATION_ERROR"}),
     duplicate=frozenset({"ORDER_REJECTED client_order_id must be unique"}),
     absent=frozenset({"ORDER_NOT_FOUND"}),
+    relays=True,
 )
 # Only the text of -2010 tells what it is about.
 BINANCE_REFUSALS = Refusals(

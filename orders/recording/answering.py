@@ -20,6 +20,7 @@ from orders.recording.noticing import CONFLICT, DUPLICATE
 from orders.states import IN_FLIGHT, AttemptKind, AttemptState, Submission
 
 SENDER = component("sender")
+NOT_OURS = "The broker answered with an order that can not be this one."
 
 STATE_OF: list[tuple[type[BrokerError], AttemptState]] = [
     (Refused, AttemptState.REFUSED),
@@ -50,7 +51,7 @@ def _settle(claim: Claim, outcome: Report | BrokerError, *, now: datetime) -> Or
     orders = lock_all({claim.order.id, *heeding.related(claim.order.account_id, about)})
     order = orders[claim.order.id]
     attempt = Attempt.objects.select_for_update().get(id=claim.attempt_id)
-    is_news = _end(attempt, outcome, now=now)
+    is_news = attempt.state in {AttemptState.SENDING, AttemptState.UNKNOWN}
     if isinstance(outcome, Report):
         heeding.merge_all(
             orders,
@@ -60,6 +61,11 @@ def _settle(claim: Claim, outcome: Report | BrokerError, *, now: datetime) -> Or
             evidence=f"attempt:{attempt.id}",
             now=now,
         )
+        attempt.refresh_from_db()
+        if claim.kind is not AttemptKind.CANCEL and order.submission in IN_FLIGHT:
+            # What it took can't be this order, so whether it took this one is not known.
+            outcome = Conflict(order.submission_reason or NOT_OURS, call=outcome.call)
+    _end(attempt, outcome, is_open=is_news, now=now)
     if not is_news:
         # Recorded before, by a commit that was not heard of: the order may be in another
         # attempt's hands by now.
@@ -71,16 +77,15 @@ def _settle(claim: Claim, outcome: Report | BrokerError, *, now: datetime) -> Or
     return order
 
 
-def _end(attempt: Attempt, outcome: Report | BrokerError, *, now: datetime) -> bool:
-    """Keep the raw answer. Returns whether it was still to be said what became of the attempt."""
+def _end(attempt: Attempt, outcome: Report | BrokerError, *, is_open: bool, now: datetime) -> None:
+    """Keep the raw answer, and what it proves if that was still to be said."""
     call: Call | None = outcome.call
     if call is not None:
         attempt.method, attempt.url = call.method, call.url
         attempt.request_body, attempt.started_at = call.request_body, call.started_at
         attempt.took_ms, attempt.answer_status = call.took_ms, call.status
         attempt.answer_body, attempt.failure = call.answer_body, call.failure
-    was_open = attempt.state in {AttemptState.SENDING, AttemptState.UNKNOWN}
-    if was_open:
+    if is_open:
         proposed = _state(outcome)
         # After a lapse the sender may still prove that nothing left; UNKNOWN stays UNKNOWN,
         # because others may have acted on it.
@@ -90,7 +95,6 @@ def _end(attempt: Attempt, outcome: Report | BrokerError, *, now: datetime) -> b
     attempt.note = str(outcome) if isinstance(outcome, BrokerError) else "The broker took it."
     attempt.ended_at = now
     attempt.save()
-    return was_open
 
 
 def _state(outcome: Report | BrokerError) -> AttemptState:

@@ -12,7 +12,7 @@ from django.db.models import Q
 
 from brokers.messages import Fill, Report, Snapshot
 from brokers.vocabulary import ExecutionKind
-from orders import actors
+from orders import actors, auditing
 from orders.models import Account, Order
 from orders.models.facts import Heard
 from orders.recording import listening, parking
@@ -168,6 +168,9 @@ def _merge_all(
             moved.add(order_id)
     for order, fact in sorted_.conflicts:
         _note_conflict(order, fact, evidence=hearing.evidence, now=now)
+    if sorted_.strays:
+        # Who brought them may have more to say of them; and the record goes before the feed.
+        auditing.hold(account.id)
     if hearing.heard == Heard.WEBHOOK and hearing.is_live:
         listening.note_pushed(account, sorted_.facts, is_news=news, now=now)
     elif hearing.heard == Heard.POLL and moved:

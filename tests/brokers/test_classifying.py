@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from brokers.classifying import Problem, Refusals, Verdict, classify, is_absence, raise_for
 from brokers.errors import AuthRefused, DuplicateId, OutcomeUnknown, Refused
 from brokers.messages import Call
+from brokers.paper.dialects import GATEWAY
 
 REFUSALS = Refusals(
     definitive=frozenset({"no_funds"}),
@@ -58,6 +59,15 @@ def test_table(status, code, verdict):
     problem = None if code is None else Problem(code, "words")
 
     assert classify(status, problem, REFUSALS) is verdict
+
+
+@pytest.mark.parametrize(
+    ("status", "verdict"), [(401, V.AUTH_REFUSED), (403, V.UNKNOWN), (422, V.UNKNOWN)]
+)
+def test_what_one_between_us_and_the_broker_forbids_proves_nothing(status, verdict):
+    relayed = Problem("ORDER_REJECTED", "insufficient buying power")
+
+    assert classify(status, relayed, GATEWAY.refusals) is verdict
 
 
 @given(

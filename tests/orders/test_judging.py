@@ -10,6 +10,7 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from brokers.errors import OutcomeUnknown
+from brokers.messages import Report
 from brokers.vocabulary import OrderType, Side, Status
 from orders import (
     actors,
@@ -38,7 +39,7 @@ from orders.models import Account, Grant, Incident, Order, Role, Ruling
 from orders.models.facts import Heard
 from orders.states import Submission
 from tests.factories import AccountFactory, OrderFactory, UserFactory, a_ticket, place
-from tests.fakes import ScriptedBroker, call, fill
+from tests.fakes import ScriptedBroker, call, fill, snapshot
 
 pytestmark = pytest.mark.django_db
 
@@ -425,6 +426,27 @@ class TestCheckNow:
 
         order.refresh_from_db()
         assert (order.look_at, order.events.count()) == (None, 0)
+
+
+def test_an_answer_with_the_broker_id_of_another_order_is_doubt_that_can_be_ruled_on(
+    account: Account, broker: ScriptedBroker, ana: User
+) -> None:
+    first = OrderFactory(working=True, account=account)
+    order = place(account)
+    told = snapshot(order.ticket(), broker_order_id=first.broker_order_id)
+    broker.script = [Report(snapshots=(told,), call=call())]
+
+    sending.send(order.id)
+
+    order.refresh_from_db()
+    assert (order.submission, order.submission_code) == (Submission.UNKNOWN, "conflict")
+    assert order.attempts.get().state == "unknown"
+    assert order.attempts.get().answer_status == 201
+    assert Incident.objects.get(kind="conflict").order == order
+    propose(order, ana)
+    order.refresh_from_db()
+    assert order.submission == Submission.ABSENT
+    assert list(rebuilding.of_order(order)) == []
 
 
 @pytest.mark.parametrize("verdict", ["absent", "found"])

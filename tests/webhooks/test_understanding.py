@@ -9,7 +9,8 @@ from typing import Any
 
 import psycopg.errors
 import pytest
-from django.db import InterfaceError, OperationalError, connections
+from django.db import InterfaceError, OperationalError, connection, connections
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from brokers import registry
@@ -249,6 +250,19 @@ class TestAnotherAccountsOrder:
         other.refresh_from_db()
         assert (delivery.state, order.status, other.version) == ("understood", "new", 1)
         assert Incident.objects.get().subject.endswith(":foreign")
+
+    def test_locks_the_record_before_the_feed_as_everybody_does(
+        self, other: Order, deliver: Deliver
+    ) -> None:
+        deliver(Report(snapshots=(snapshot(other.ticket()),)))
+
+        with CaptureQueriesContext(connection) as asked:
+            understand()
+
+        said = [query["sql"] for query in asked]
+        record = next(i for i, sql in enumerate(said) if "orders_auditchain" in sql)
+        feed = next(i for i, sql in enumerate(said) if sql.startswith('UPDATE "orders_feed"'))
+        assert record < feed
 
     def test_at_another_broker_is_another_order(self, order: Order, deliver: Deliver) -> None:
         other = OrderFactory(working=True, account=AccountFactory(broker="scripted"))
