@@ -200,13 +200,13 @@ def deny(asked: Order, inquiry: Inquiry, *, now: datetime) -> bool:
     Returns False if that is said already, or the order moved on meanwhile.
     """
     order = lock(asked.id)
-    if order.version != asked.version or order.has_ended or order.submission_code:
+    if order.version != asked.version or order.has_ended:
         return False
-    if order.submission != Submission.ACCEPTED:
+    if order.submission != Submission.ACCEPTED or order.submission_code == DENIED:
         return False
     inquiry.save()
     before = projection(order)
-    order.submission_code = DENIED
+    order.submission_code = DENIED  # a conflict before it stays marked, by `conflict_at`
     order.submission_reason = "The broker now says that it has no such order."
     change(
         order,

@@ -19,7 +19,7 @@ from orders.recording import listening, parking
 from orders.recording.changing import change, lock_all, projection
 from orders.recording.disputing import Hearing, is_bookable
 from orders.recording.merging import FOUND_FROM, merge
-from orders.recording.noticing import CONFLICT
+from orders.recording.noticing import CONFLICT, DENIED
 from orders.states import Submission
 
 Fact = Snapshot | Fill
@@ -267,7 +267,9 @@ def _note_conflict(order: Order, fact: Fact, *, evidence: str, now: datetime) ->
         return
     before = projection(order)
     order.conflict_at = now
-    if order.submission in {Submission.UNKNOWN, Submission.ACCEPTED}:  # its row has to say so
+    is_shown = order.submission in {Submission.UNKNOWN, Submission.ACCEPTED}
+    # A denial stands: the broker spoke of another order, and not of ours again.
+    if is_shown and order.submission_code != DENIED:
         order.submission_reason, order.submission_code = why, CONFLICT
     change(
         order,

@@ -187,6 +187,35 @@ class TestDenial:
 
         assert raised() == []
 
+    @pytest.mark.parametrize("first", ["conflict", "denial"])
+    def test_of_an_order_in_conflict_is_said_beside_the_conflict(
+        self, broker: ScriptedBroker, first: str
+    ) -> None:
+        order = OrderFactory(working=True)
+
+        def conflict() -> None:
+            hear(order.account, snapshot(order.ticket(), broker_order_id="B-other"))
+
+        def denial() -> None:
+            reconciling.reconcile(order.id, now=timing.database_now())
+
+        one, other = (conflict, denial) if first == "conflict" else (denial, conflict)
+        for happens in (one, other, denial, conflict):
+            happens()
+
+        order.refresh_from_db()
+        assert (order.submission, order.submission_code) == (Submission.ACCEPTED, "denied")
+        assert order.warnings == ["second_order"]
+        assert sorted(raised()) == [("conflict", "critical"), ("denied", "warning")]
+        assert order.events.filter(action="order.denied").count() == 1
+
+        broker.has(order.ticket())
+        reconciling.reconcile(order.id, now=timing.database_now())
+
+        order.refresh_from_db()
+        assert (order.submission_code, order.warnings) == ("", ["second_order"])
+        assert raised() == [("conflict", "critical")]
+
 
 class TestRefusedCredentials:
     def test_are_critical_with_the_halt_and_counted_up(self, broker: ScriptedBroker) -> None:
