@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
+    initialize,
     invariant,
     precondition,
     rule,
@@ -38,7 +39,6 @@ from orders import (
     timing,
 )
 from orders.errors import DeskError
-from orders.models import Order
 from orders.models.facts import Heard
 from orders.recording import Claim
 from tests.factories import ANA, AccountFactory, a_ticket
@@ -80,6 +80,16 @@ class Day(RuleBasedStateMachine):
         self.outcomes: list[tuple[Claim, Report | BrokerError]] = []
         self.seen = promises.Seen()
 
+    @initialize(orders=st.lists(st.tuples(st.integers(1, 10), st.integers(0, 9)), max_size=2))
+    def some_orders_go_well(self, orders: list[tuple[int, int]]) -> None:
+        """Begin with what most days are made of, so that more is seen of what may come after."""
+        for number, (quantity, filled) in enumerate(orders):
+            self.somebody_places(quantity, Side.BUY, 1)
+            self.the_sweep_attends(number, ANSWERED)
+            if filled:
+                self.broker.trade(self.row(number), filled, at=self.now, is_named=True)
+                self.the_sweep_attends(number, ANSWERED)
+
     # People
 
     @precondition(lambda self: len(self.intents) < MOST)
@@ -94,19 +104,6 @@ class Day(RuleBasedStateMachine):
                 )
                 self.intents += [order.id] if is_new else []
 
-    @precondition(lambda self: len(self.intents) < MOST)
-    @rule(quantity=st.integers(1, 10), filled=st.integers(0, 10))
-    def an_order_goes_well(self, quantity: int, filled: int) -> None:
-        """Most do; without them, little would be seen of what may come after."""
-        known = len(self.intents)
-        self.somebody_places(quantity, Side.BUY, 1)
-        for order_id in self.intents[known:]:
-            self.the_sweep_attends(known, ANSWERED)
-            wire_id = Order.objects.get(id=order_id).wire_id
-            if filled and (row := self.broker.rows.get(f"B-{wire_id}")):
-                self.broker.trade(row, filled, at=self.now, is_named=True)
-                self.the_sweep_attends(known, ANSWERED)
-
     @precondition(lambda self: self.intents)
     @rule(which=which)
     def somebody_cancels(self, which: int) -> None:
@@ -116,7 +113,9 @@ class Day(RuleBasedStateMachine):
     @precondition(lambda self: 0 < len(self.intents) < MOST)
     @rule(which=which, quantity=st.integers(1, 12))
     def somebody_replaces(self, which: int, quantity: int) -> None:
-        order = Order.objects.get(id=self.intent(which))
+        placed = list(self.account.orders.order_by("id"))
+        fit = [one for one in placed if one.is_replaceable] or placed  # most others are refused
+        order = fit[which % len(fit)]
         with suppress(DeskError):
             new, is_new = replacing.replace(
                 order,
