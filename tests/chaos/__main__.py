@@ -38,6 +38,9 @@ def main() -> int:
     if told.mutants is not None:
         return _all_mutants(told)
     options = _sized(told)
+    if (options.out / "desk").exists():
+        print(f"{options.out} has a desk of another run. Name another directory.", file=sys.stderr)
+        return 2
     outcome = run(options, say=_say)
     found = figures(outcome, command=_command(told))
     (options.out / "chaos.json").write_text(json.dumps(found, indent=1, default=str))

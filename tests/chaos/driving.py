@@ -22,7 +22,8 @@ from tests.chaos.staging import Seat, Stage
 
 PATIENCE = 60.0  # seconds of asking for one thing before it is given up
 AT_ONCE = 32  # intents being placed at the same time
-RESTING = 10  # one in so many is left working at the end
+LIVES_FOR = 30.0  # seconds until what still works is cancelled: a desk has so many, and no more
+RESTING = 25  # one in so many is left working for good
 PLACED = re.compile(r".*/orders/(?P<id>[0-9a-f-]{36})/")
 TIMEOUT = httpx.Timeout(12.0)
 
@@ -47,6 +48,7 @@ class Driver:
         )
         self._placing = asyncio.Semaphore(AT_ONCE)
         self.released = 0  # intents asked for so far
+        self._order_ids: dict[int, str] = {}  # by the intent's number
         self.acknowledged: dict[str, tuple[Intent, str]] = {}  # by the id they got
 
     async def run(self, each: Callable[[int], Awaitable[None]]) -> None:
@@ -59,6 +61,8 @@ class Driver:
                 await self._placing.acquire()
                 tasks.create_task(self._carry_out(intent))
                 self.released += 1
+                if (old := self._outlived(intent.number)) is not None:
+                    tasks.create_task(self._end(*old))
 
     async def wind_down(self, unfinished: Collection[str]) -> None:
         """Cancel these orders, but for a few that are left to work."""
@@ -78,6 +82,16 @@ class Driver:
         await self._client.aclose()
         await self._person.aclose()
 
+    def _outlived(self, number: int) -> tuple[Intent, str] | None:
+        """Return the intent that has worked for long enough by now, with its order's id."""
+        before = number - int(LIVES_FOR * self._rate)
+        if before < 0 or before % RESTING == 0:
+            return None
+        intent = self._plan.intents[before]
+        order_id = self._order_ids.get(before)
+        may_work = intent.later == "leave" and intent.terms["order_type"] != "market"
+        return (intent, order_id) if may_work and order_id else None
+
     async def _carry_out(self, intent: Intent) -> None:
         try:
             order_id = await self._place(intent)
@@ -86,6 +100,7 @@ class Driver:
         if order_id is None:
             return
         self.acknowledged[order_id] = (intent, intent.client_order_id)
+        self._order_ids[intent.number] = order_id
         await asyncio.sleep(intent.after)
         match intent.later:
             case "cancel":
