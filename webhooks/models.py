@@ -129,7 +129,8 @@ class Delivery(models.Model):
     event = models.CharField(max_length=64, blank=True)
     note = models.TextField(blank=True)
     failures = models.PositiveSmallIntegerField(default=0, db_default=0)
-    try_at = models.DateTimeField(null=True, blank=True)  # null: at once
+    # Not before, null: at once. Of a parked one, when it was last looked at again.
+    try_at = models.DateTimeField(null=True, blank=True)
     understood_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:

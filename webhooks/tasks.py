@@ -17,5 +17,6 @@ def understand(*, directly: bool = False) -> None:  # noqa: ARG001 — it is alw
 @shared_task
 def tidy(*, directly: bool = False) -> None:  # noqa: ARG001
     """Say of each delivery and endpoint what has become of it meanwhile. Called by beat."""
-    understanding.note_known_since()
-    quarantining.tidy(now=timing.database_now())
+    now = timing.database_now()
+    understanding.note_known_since(now=now)
+    quarantining.tidy(now=now)

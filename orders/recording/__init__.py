@@ -23,7 +23,7 @@ from orders.recording.concluding import (
 )
 from orders.recording.heeding import Heeded, LearnedMeanwhile, heed, heed_waiting, heed_within
 from orders.recording.listening import judge_feeds
-from orders.recording.parking import orphans
+from orders.recording.parking import all_taken, orphans
 from orders.recording.ruling import Word, rule
 from orders.recording.ruling import confirm as confirm_ruling
 from orders.recording.ruling import drop as drop_ruling
@@ -36,6 +36,7 @@ __all__ = [
     "Unadoptable",
     "Word",
     "adopt",
+    "all_taken",
     "ask_cancel",
     "check_now",
     "claim_cancel",

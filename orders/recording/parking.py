@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from datetime import date, datetime
 from decimal import Decimal
@@ -14,7 +14,7 @@ from uuid import UUID
 from django.db import connection
 from django.db.models import Min
 
-from brokers.messages import Fill, Snapshot
+from brokers.messages import Fill, Report, Snapshot
 from brokers.vocabulary import ExecutionKind, OrderType, Side, Status, TimeInForce
 from orders.models import Order, ParkedFact
 from orders.money import plain
@@ -102,6 +102,24 @@ def orphans(account_id: UUID) -> dict[str, datetime]:
     return dict(
         parked.values_list("broker_order_id").annotate(since=Min("heard_at")).order_by("since")
     )
+
+
+def all_taken(account_id: UUID, reports: Mapping[int, Report]) -> set[int]:
+    """Return which reports, by number, tell nothing but what an order has taken in since.
+
+    Whoever told a fact first parked it: it is found by what it says, not by who said it.
+    """
+    names = {
+        number: {*map(digest, report.snapshots), *map(digest, report.fills)}
+        for number, report in reports.items()
+    }
+    asked = {name for told in names.values() for name in told}
+    taken = set(
+        ParkedFact.objects.filter(
+            account_id=account_id, digest__in=asked, taken_by__isnull=False
+        ).values_list("digest", flat=True)
+    )
+    return {number for number, told in names.items() if told and told <= taken}
 
 
 def take(order: Order, broker_order_id: str) -> list[ParkedFact]:

@@ -20,9 +20,11 @@ from brokers.messages import Report
 from brokers.paper.adapter import PaperAdapter
 from orders import auditing, recording
 from orders.models import AuditEvent, Execution, Feed, Incident, Order, ParkedFact
+from orders.models.facts import Heard
 from tests.factories import AccountFactory, OrderFactory
 from tests.fakes import fill, snapshot
 from tests.webhooks.conftest import Deliver, delivering
+from webhooks import understanding
 from webhooks.understanding import TRIES, note_known_since, understand_waiting
 
 
@@ -298,17 +300,68 @@ def test_a_parked_delivery_is_understood_once_all_it_tells_is_known(
         Report(fills=(fill(ticket, "c", "1"), fill(ticket, "d", "1", broker_order_id="B-else")))
     )
     understand()
-    assert note_known_since() == 0
+    assert note_known_since(now=timezone.now()) == 0
 
     deliver(Report(snapshots=(snapshot(ticket),)))
     understand()
 
-    assert note_known_since() == 1
+    assert note_known_since(now=timezone.now()) == 1
     for delivery in (early, half, both):
         delivery.refresh_from_db()
     order.refresh_from_db()
     assert (early.state, half.state, both.state) == ("understood", "parked", "parked")
     assert order.filled_quantity == 5
+
+
+@pytest.mark.django_db
+def test_parked_deliveries_that_tell_the_same_fact_are_all_understood(
+    order: Order, deliver: Deliver
+) -> None:
+    ticket = order.ticket()
+    swept, ours = fill(ticket, "s", "1"), fill(ticket, "a", "4")
+    elsewhere = fill(ticket, "b", "4", broker_order_id="elsewhere")
+    recording.heed(
+        order.account,
+        Report(fills=(swept,)),
+        heard=Heard.POLL,
+        evidence="poll",
+        now=timezone.now(),
+    )
+    told = [(ours,), (ours,), (swept,), (swept, ours), (elsewhere,), (elsewhere,)]
+    told.append((ours, elsewhere))  # none of the two is told here first, and one waits
+    deliveries = [deliver(Report(fills=fills)) for fills in told]
+    understand()
+    assert note_known_since(now=timezone.now()) == 0
+
+    deliver(Report(snapshots=(snapshot(ticket),)))
+    understand()
+
+    assert note_known_since(now=timezone.now()) == 4
+    for delivery in deliveries:
+        delivery.refresh_from_db()
+    assert [delivery.state for delivery in deliveries] == ["understood"] * 4 + ["parked"] * 3
+
+
+@pytest.mark.django_db
+def test_parked_deliveries_are_looked_at_in_turn(
+    order: Order, deliver: Deliver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticket = order.ticket()
+    ours, elsewhere = fill(ticket, "a", "4"), fill(ticket, "b", "4", broker_order_id="elsewhere")
+    for _ in range(4):
+        deliver(Report(fills=(elsewhere,)))
+    deliver(Report(fills=(ours,)))
+    late = deliver(Report(fills=(ours,)))
+    understand()
+    deliver(Report(snapshots=(snapshot(ticket),)))
+    understand()
+
+    monkeypatch.setattr(understanding, "AT_ONCE", 2)
+    now = timezone.now()
+    marked = [note_known_since(now=now + timedelta(minutes=turn)) for turn in range(3)]
+
+    late.refresh_from_db()
+    assert (late.state, sum(marked)) == ("understood", 2)
 
 
 @pytest.mark.django_db(transaction=True)
