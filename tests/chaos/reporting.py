@@ -76,9 +76,18 @@ def _size(runs: Sequence[Figures]) -> Iterator[str]:
     def total(*path: str) -> int:
         return sum(_at(run, path) for run in runs)
 
+    submitted: Counter[str] = Counter()
+    for run in runs:
+        submitted.update(run["orders"]["submissions"])
     yield from _head("of the run", "")
     rows = [
         ("orders asked for", total("orders", "intents")),
+        (
+            "never left the desk: cancelled before / too late / blocked",
+            " / ".join(
+                f"{submitted[name]:,}" for name in ("withdrawn", "expired_unsent", "blocked")
+            ),
+        ),
         ("exposed to faults", total("exposed")),
         ("asked for again, with the same id", total("orders", "asked_again")),
         (
