@@ -31,6 +31,7 @@ from orders.recording import changing
 from orders.recording.claiming import SENDER, Claim
 from orders.states import AttemptKind, AttemptState, Submission
 from tests.chaos import failpoints
+from webhooks.trusting import Proof
 
 MUTILATIONS: dict[str, Callable[[], None]] = {}
 
@@ -270,9 +271,10 @@ def drop_unmatched_fills() -> None:
         original(account_id, [fact for fact in facts if not isinstance(fact, Fill)], **kwargs)
 
     def merge_all(original: Original, orders: Any, report: Report, **kwargs: Any) -> Any:
-        if kwargs["hearing"].heard == Heard.POLL:
-            report = replace(report, fills=())
-        return original(orders, report, **kwargs)
+        known = {order.broker_order_id for order in orders.values()}
+        told = () if kwargs["hearing"].heard == Heard.POLL else report.fills
+        fills = tuple(fill for fill in told if fill.broker_order_id in known)
+        return original(orders, replace(report, fills=fills), **kwargs)
 
     put("orders.recording.parking.park", park)
     put("orders.recording.heeding._merge_all", merge_all)
@@ -381,7 +383,7 @@ def ack_before_commit() -> None:
 
 @mutant
 def verify_signature_skipped() -> None:
-    def verify(_original: Original, _gate: Any, headers: Any, body: bytes, **_: Any) -> str:
-        return str(headers.get("webhook-id") or hash(body))
+    def verify(_original: Original, gate: Any, headers: Any, body: bytes, **_: Any) -> Proof:
+        return Proof(str(headers.get("webhook-id") or hash(body)), gate.keys[0].secret_id)
 
     put("webhooks.trusting.Gate.verify", verify)
