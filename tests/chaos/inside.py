@@ -132,7 +132,7 @@ class Course:
         desk.heal()
         await asyncio.to_thread(desk.wait_until_up)
         await meddler.calm()
-        orders = (await asyncio.to_thread(self._books_now)).orders
+        orders = await asyncio.to_thread(self._orders_now)
         await driver.wind_down({order.id for order in orders if _is_unfinished(order)})
         await self._until_nothing_pends()
         await meddler.stop_the_market()
@@ -148,7 +148,7 @@ class Course:
     async def _until_nothing_pends(self) -> None:
         give_up_at = time.monotonic() + PENDING_FOR
         while time.monotonic() < give_up_at:
-            orders = (await asyncio.to_thread(self._books_now)).orders
+            orders = await asyncio.to_thread(self._orders_now)
             working = [o for o in orders if o.submission in UNSETTLED - {"unknown"}]
             if not working and not any(o.cancel_requested and _is_open(o) for o in orders):
                 return
@@ -168,6 +168,10 @@ class Course:
             if (not count and not left) or time.monotonic() > give_up_at:
                 return
             await asyncio.sleep(LOOK_EVERY)
+
+    def _orders_now(self) -> tuple[Order, ...]:
+        with self.ours.at_one_moment():
+            return self.ours.orders()
 
     def _books_now(self) -> World:
         with self.ours.at_one_moment():

@@ -57,10 +57,14 @@ class DeskWitness:
             for account in found
         )
 
+    def orders(self) -> tuple[seen.Order, ...]:
+        """Return every order as it stands."""
+        return tuple(map(self._order, models.Order.objects.order_by("id").iterator()))
+
     def books(self) -> dict[str, Any]:
         """Return what has to come right once all is quiet: orders, fills, positions, incidents."""
         return {
-            "orders": tuple(map(self._order, models.Order.objects.order_by("id").iterator())),
+            "orders": self.orders(),
             "fills": tuple(map(self._fill, models.Execution.objects.order_by("id").iterator())),
             "holdings": tuple(self._holdings()),
             "incidents": tuple(map(self._incident, models.Incident.objects.order_by("id"))),
