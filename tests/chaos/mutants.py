@@ -117,9 +117,11 @@ MUTANTS: Mapping[str, Mutant] = {
         says="A look that fails is counted as a look that found nothing.",
         expected=("C4", "C6"),
         aim=Aim(
+            # Long enough for absence to be concluded of what was sent before.
+            orders=260,
             dials=LOST | SILENT,
             every=25,
-            trouble=(("partition", {"link": "broker", "seconds": 14, "how": "refuse"}),),
+            trouble=(("partition", {"link": "broker", "seconds": 45, "how": "refuse"}),),
         ),
     ),
     "doubt_is_looked_into_once": Mutant(

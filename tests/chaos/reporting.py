@@ -151,8 +151,9 @@ def caught(run: Figures) -> list[str]:
 def _teeth(runs: Sequence[Figures]) -> Iterator[str]:
     count = sum(bool(caught(run)) for run in runs)
     yield (
-        f"{count} of {len(runs)} deliberate defects of the desk are caught. Each was run under"
-        " trouble that makes it show, and a sound desk under the same trouble."
+        f"{count} of {len(runs)} deliberate defects of the desk are caught, of {len(MUTANTS)} in"
+        " the catalogue. Each was run under trouble that makes it show, and a sound desk under"
+        " the same trouble."
     )
     yield ""
     yield from _head("defect", "caught by", "after so many orders")
