@@ -157,7 +157,7 @@ MUTANTS: Mapping[str, Mutant] = {
     "fill_counted_twice": Mutant(
         says="A trade's identity is the message that told of it, not what the broker calls it.",
         expected=("C3", "C10"),
-        aim=Aim(orders=60),
+        aim=Aim(orders=60, dials={"webhook_delay": dial("0.6", seconds="20")}),
     ),
     "float_vwap": Mutant(
         says="What trades are worth is reckoned in binary floating point.",
