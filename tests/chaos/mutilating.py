@@ -248,10 +248,10 @@ def transport_error_is_absent() -> None:
 
 @mutant
 def doubt_is_looked_into_once() -> None:
-    def never(_original: Original, *_args: Any, now: Any) -> Any:
+    def never(_original: Original, *_args: Any, now: Any, **_: Any) -> Any:
         return now + timedelta(days=1)
 
-    put("orders.timing.next_look", never)
+    put("orders.reconciling._next_look", never)
 
 
 # --- facts ----------------------------------------------------------------------------------------
