@@ -11,21 +11,59 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 
-from brokers.vocabulary import ExecutionKind, OrderType, Side, Status, TimeInForce
+from brokers.vocabulary import (
+    ExecutionKind,
+    Leg,
+    OrderClass,
+    OrderType,
+    PositionEffect,
+    Side,
+    Status,
+    TimeInForce,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakeProfit:
+    """The leg that takes the gain: a limit order against the entry."""
+
+    limit_price: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopLoss:
+    """The leg that ends the loss: a stop order against the entry, or a stop limit order."""
+
+    stop_price: Decimal
+    limit_price: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ticket:
-    """An instruction to trade, complete enough for any broker to act on. See `brokers.tickets`."""
+    """An instruction to trade, complete enough for any broker to act on. See `brokers.tickets`.
+
+    It is for a `quantity`, or for as much as a `notional` amount of money buys: one of the two.
+    Of class OCO, the order itself is the target, and `stop_loss` its other half.
+    """
 
     wire_id: str  # our id for it at the broker: the same on every attempt
     symbol: str
     side: Side
-    quantity: Decimal
+    quantity: Decimal | None
     order_type: OrderType
     time_in_force: TimeInForce
     limit_price: Decimal | None = None
     stop_price: Decimal | None = None
+    notional: Decimal | None = None
+    # How far a trailing stop stays behind the best price: in money, or in parts of a hundred.
+    trail_price: Decimal | None = None
+    trail_percent: Decimal | None = None
+    expires_at: datetime | None = None  # of an order good until a date
+    extended_hours: bool = False
+    position_effect: PositionEffect | None = None
+    order_class: OrderClass = OrderClass.SIMPLE
+    take_profit: TakeProfit | None = None
+    stop_loss: StopLoss | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +92,7 @@ class Snapshot:
     wire_id: str  # "" where the broker does not say it
     symbol: str
     side: Side
-    quantity: Decimal
+    quantity: Decimal | None  # None: of an order for an amount of money
     status: Status
     raw_status: str  # the broker's own word
     cumulative: Decimal  # filled so far, as claimed
@@ -64,7 +102,17 @@ class Snapshot:
     order_type: OrderType | None = None  # None: in words we do not know
     time_in_force: TimeInForce | None = None
     limit_price: Decimal | None = None
-    stop_price: Decimal | None = None
+    stop_price: Decimal | None = None  # of a trailing stop, where it now stands
+    notional: Decimal | None = None
+    trail_price: Decimal | None = None
+    trail_percent: Decimal | None = None
+    high_water_mark: Decimal | None = None  # the best price a trailing stop has seen
+    expires_at: datetime | None = None
+    extended_hours: bool = False
+    position_effect: PositionEffect | None = None
+    order_class: OrderClass = OrderClass.SIMPLE
+    parent: str = ""  # broker order id of the order that this one is a leg of
+    leg: Leg | None = None
     replaces: str = ""  # broker order id of the order this one took the place of
     replaced_by: str = ""
     reason: str = ""  # the broker's own words, for a rejection, a cancel or an expiry
@@ -89,6 +137,7 @@ class Fill:
     revision: int = 0
     symbol: str = ""
     side: Side | None = None
+    fee: Decimal = Decimal(0)  # what the broker took for it, in the account's currency
     wire_id: str = ""  # "" where the broker does not say it
     raw: str = ""
 
@@ -169,4 +218,5 @@ class Instrument:
     name: str
     tradable: bool
     fractionable: bool
-    price_increment: Decimal
+    price_increment: Decimal  # at and above one unit of money, where it depends on the price
+    shortable: bool = True

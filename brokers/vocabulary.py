@@ -13,6 +13,7 @@ class OrderType(StrEnum):
     LIMIT = "limit"
     STOP = "stop"
     STOP_LIMIT = "stop_limit"
+    TRAILING_STOP = "trailing_stop"
 
 
 class TimeInForce(StrEnum):
@@ -20,6 +21,32 @@ class TimeInForce(StrEnum):
     GTC = "gtc"
     IOC = "ioc"
     FOK = "fok"
+    OPG = "opg"  # in the opening auction, or not at all
+    CLS = "cls"  # in the closing auction, or not at all
+    GTD = "gtd"  # until a moment that the order names
+
+
+class OrderClass(StrEnum):
+    """How an order and its legs belong together."""
+
+    SIMPLE = "simple"
+    BRACKET = "bracket"  # an entry, and both legs once it fills
+    OTO = "oto"  # an entry, and one of the legs
+    OCO = "oco"  # an exit in two: the order is the target, its leg the stop
+
+
+class Leg(StrEnum):
+    """What a protective order is for."""
+
+    TAKE_PROFIT = "take_profit"
+    STOP_LOSS = "stop_loss"
+
+
+class PositionEffect(StrEnum):
+    """What an order may do to the position. Not said: whatever its side does, through zero."""
+
+    OPEN = "open"  # to sell with it is to sell short
+    CLOSE = "close"  # it only lessens what is held, and never turns it round
 
 
 class Status(StrEnum):
@@ -62,5 +89,6 @@ class Environment(StrEnum):
     LIVE = "live"
 
 
+WITH_LEGS = frozenset({OrderClass.BRACKET, OrderClass.OTO, OrderClass.OCO})
 NEEDS_LIMIT = frozenset({OrderType.LIMIT, OrderType.STOP_LIMIT})
 NEEDS_STOP = frozenset({OrderType.STOP, OrderType.STOP_LIMIT})
