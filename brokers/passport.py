@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from brokers.errors import InvalidTicket
 from brokers.messages import Ticket
-from brokers.vocabulary import OrderType, TimeInForce
+from brokers.vocabulary import OrderClass, OrderType, PositionEffect, TimeInForce
 
 
 class Read(StrEnum):
@@ -22,6 +22,14 @@ class Read(StrEnum):
     OUR_ID = "our id"
     ORDER_LIST = "its list of orders"
     EXECUTIONS = "its list of executions"
+
+
+class Strategy(StrEnum):
+    """How the legs of an order come to the broker."""
+
+    NATIVE = "native"  # with the order, in one request: the broker keeps them together
+    NATIVE_OCO = "native_oco"  # the entry alone; as it fills, a pair of which one cancels the other
+    PENDING = "pending"  # the entry alone; as it fills, two orders that this desk keeps together
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +58,8 @@ class Passport:
     times_in_force: frozenset[TimeInForce]
     quantity_decimals: int  # 0: whole units only
     market_tifs: frozenset[TimeInForce]  # what a market order may say
+    classes: frozenset[OrderClass]  # those it keeps together itself
+    position_effects: frozenset[PositionEffect]  # those an order may name
     wire_id_pattern: str
     wire_id_length: int
     duplicate_id_answer: str  # in words, for people
@@ -58,6 +68,18 @@ class Passport:
     doubt: Doubt
     tested_on: date
     source: str
+
+    def strategy(self, order_class: OrderClass) -> Strategy | None:
+        """Return how an order's legs come to this broker; None: it has none, or none can."""
+        if order_class is OrderClass.SIMPLE:
+            return None
+        if order_class in self.classes:
+            return Strategy.NATIVE
+        if order_class is OrderClass.OCO:
+            return None
+        if order_class is OrderClass.BRACKET and OrderClass.OCO in self.classes:
+            return Strategy.NATIVE_OCO
+        return Strategy.PENDING
 
     def check(self, ticket: Ticket) -> None:
         """Raise InvalidTicket for what this broker can't carry out accurately."""

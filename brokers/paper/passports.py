@@ -6,10 +6,12 @@ from dataclasses import replace
 from datetime import date, timedelta
 
 from brokers.passport import Doubt, Passport, Read
-from brokers.vocabulary import OrderType, TimeInForce
+from brokers.vocabulary import OrderClass, OrderType, PositionEffect, TimeInForce
 
 EVERY_READ = (Read.OUR_ID, Read.ORDER_LIST, Read.EXECUTIONS)
 LIST_ALONE = frozenset({Read.ORDER_LIST})
+SIMPLE_ALONE = frozenset({OrderClass.SIMPLE})
+NO_EFFECTS: frozenset[PositionEffect] = frozenset()
 NEVER: frozenset[Read] = frozenset()  # only a person may conclude that an order is not there
 
 
@@ -30,6 +32,8 @@ PAPER = Passport(
     times_in_force=frozenset(TimeInForce),
     quantity_decimals=9,
     market_tifs=frozenset(TimeInForce),
+    classes=frozenset(OrderClass),
+    position_effects=frozenset(PositionEffect),
     wire_id_pattern=r"[A-Za-z0-9._:-]+",
     wire_id_length=64,
     duplicate_id_answer="409 duplicate_client_order_id, or as the account is set",
@@ -50,6 +54,8 @@ TAPP = replace(
     PAPER,
     broker="paper-tapp",
     title="Paper exchange as TAPP Engine",
+    classes=SIMPLE_ALONE,
+    position_effects=NO_EFFECTS,
     duplicate_id_answer="409 DUPLICATE_CLIENT_ORDER_ID",
     # Looking our id up is searching the same list: two answers, and one witness.
     doubt=_doubt(5, 60, 120, absence_by=LIST_ALONE),
@@ -58,6 +64,7 @@ CLEARSTREET = replace(
     PAPER,
     broker="paper-clearstreet",
     title="Paper exchange as Clear Street",
+    classes=SIMPLE_ALONE,
     duplicate_id_answer="409 in its envelope",
     doubt=_doubt(5, 60, 120, absence_by=LIST_ALONE),  # by its id it only knows open orders
 )
@@ -65,6 +72,7 @@ GATEWAY = replace(
     PAPER,
     broker="paper-gateway",
     title="Paper exchange as Trading Gateway",
+    classes=SIMPLE_ALONE,
     duplicate_id_answer="422 ORDER_REJECTED, in the words of the broker behind it",
     doubt=_doubt(10, 120, 180, absence_by=NEVER),
 )
@@ -72,6 +80,8 @@ BINANCE = replace(
     PAPER,
     broker="paper-binance",
     title="Paper exchange as Binance",
+    classes=frozenset({OrderClass.SIMPLE, OrderClass.OCO}),
+    position_effects=NO_EFFECTS,
     wire_id_pattern=r"[A-Za-z0-9_-]+",
     wire_id_length=36,
     duplicate_id_answer="400 with code -2010, Duplicate order sent: while the first is open",
