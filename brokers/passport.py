@@ -92,7 +92,9 @@ class Passport:
                 f"{self.title} takes no {ticket.order_type} orders with time in force"
                 f" {ticket.time_in_force}.",
             )
-        if ticket.quantity != round(ticket.quantity, self.quantity_decimals):
+        if ticket.quantity is not None and ticket.quantity != round(
+            ticket.quantity, self.quantity_decimals
+        ):
             raise InvalidTicket(
                 "quantity",
                 f"{self.title} takes quantities to {self.quantity_decimals} decimals."

@@ -16,6 +16,8 @@ def check(ticket: Ticket) -> None:
     """Raise InvalidTicket for the first thing wrong with a ticket, naming its field."""
     if not ticket.symbol:
         raise InvalidTicket("symbol", "Name the instrument to trade.")
+    if ticket.quantity is None:
+        raise InvalidTicket("quantity", "Name a quantity.")
     _check_amount("quantity", "Quantity", ticket.quantity)
     _check_price(
         "limit_price", "Limit price", ticket.limit_price, needed=ticket.order_type in NEEDS_LIMIT

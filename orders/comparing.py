@@ -92,6 +92,7 @@ def _same_order(order: Order, said: Snapshot) -> bool:
         (order.symbol, said.symbol),
         (order.side, said.side),
         (order.quantity, said.quantity),
+        (order.notional, said.notional),
         (order.status, standing(order.quantity, said.cumulative, said)),
         (order.filled_quantity, said.cumulative),
     ]
@@ -147,7 +148,7 @@ def _terms(order: Order | Snapshot) -> str:
     prices = [plain(price) for price in (order.limit_price, order.stop_price) if price is not None]
     words = [
         str(order.side),
-        plain(order.quantity),
+        plain(order.quantity) or f"{plain(order.notional)} worth of",
         order.symbol,
         str(order.order_type or ""),
         *prices,

@@ -73,6 +73,8 @@ class View:
     value: Decimal  # Σ quantity · price, exact
     average_price: Decimal | None
     claimed: Decimal  # filled, as the broker's latest word has it
+    trailing_stop_price: Decimal | None  # where a trailing stop now stands
+    high_water_mark: Decimal | None
     reason: str
     replaced_by: str
     flags: tuple[Flag, ...]
@@ -87,12 +89,17 @@ class View:
             "filled_value": self.value,
             "average_price": self.average_price,
             "claimed_quantity": self.claimed,
+            "trailing_stop_price": self.trailing_stop_price,
+            "high_water_mark": self.high_water_mark,
             "flags": [str(flag) for flag in self.flags],
         }
 
 
-def derive(quantity: Decimal, snapshots: Iterable[Snapshot], fills: Iterable[Fill]) -> View:
-    """Return what is so of an order for `quantity`, given every fact we hold."""
+def derive(quantity: Decimal | None, snapshots: Iterable[Snapshot], fills: Iterable[Fill]) -> View:
+    """Return what is so of an order for `quantity`, given every fact we hold.
+
+    None is for an order for an amount of money: that it is whole, its broker alone can say.
+    """
     told = sorted(snapshots, key=precedence)
     trades = list(fills)
     live = live_fills(trades)
@@ -103,6 +110,7 @@ def derive(quantity: Decimal, snapshots: Iterable[Snapshot], fills: Iterable[Fil
     ends = [snapshot for snapshot in told if snapshot.status in HARD]
     governing = ends[-1] if ends else latest
     status = standing(quantity, filled, governing)
+    marked = next((said for said in reversed(told) if said.high_water_mark is not None), None)
     return View(
         status=status,
         raw_status=governing.raw_status if governing else "",
@@ -110,15 +118,19 @@ def derive(quantity: Decimal, snapshots: Iterable[Snapshot], fills: Iterable[Fil
         value=value,
         average_price=average(value, filled),
         claimed=latest.cumulative if latest else ZERO,
+        trailing_stop_price=marked.stop_price if marked else None,
+        high_water_mark=marked.high_water_mark if marked else None,
         reason=governing.reason if governing else "",
         replaced_by=next((s.replaced_by for s in reversed(told) if s.replaced_by), ""),
         flags=tuple(_flags(quantity, filled, status, told, trades)),
     )
 
 
-def standing(quantity: Decimal, filled: Decimal, governing: Snapshot | None) -> Status | None:
+def standing(
+    quantity: Decimal | None, filled: Decimal, governing: Snapshot | None
+) -> Status | None:
     """Return how an order stands that has filled so far, by the broker's governing word on it."""
-    if filled >= quantity and filled > 0:
+    if _is_whole(quantity, filled, governing):
         return Status.FILLED
     if governing is None:
         return Status.PARTIALLY_FILLED if filled > 0 else None
@@ -129,6 +141,14 @@ def standing(quantity: Decimal, filled: Decimal, governing: Snapshot | None) -> 
     if governing.status in {Status.PENDING_CANCEL, Status.PENDING_REPLACE}:
         return Status.NEW  # what is pending is an overlay; the order itself still works
     return governing.status
+
+
+def _is_whole(quantity: Decimal | None, filled: Decimal, governing: Snapshot | None) -> bool:
+    if quantity is not None:
+        return filled >= quantity and filled > 0
+    if governing is None or governing.status is not Status.FILLED:
+        return False
+    return filled >= governing.cumulative > 0
 
 
 def live_fills(fills: Iterable[Fill]) -> list[Fill]:
@@ -165,6 +185,8 @@ def digest(snapshot: Snapshot) -> str:
         snapshot.replaced_by,
         snapshot.reason,
     ]
+    if snapshot.high_water_mark is not None:
+        said += [plain(snapshot.stop_price), plain(snapshot.high_water_mark)]
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
 
@@ -176,7 +198,7 @@ def _authority(fill: Fill) -> tuple[int, int, Decimal, Decimal, int]:
 
 
 def _flags(
-    quantity: Decimal,
+    quantity: Decimal | None,
     filled: Decimal,
     status: Status | None,
     told: list[Snapshot],
@@ -186,7 +208,7 @@ def _flags(
         yield Flag.FILLS_MISSING
     if told and told[-1].cumulative < filled:
         yield Flag.NEEDS_CONFIRM
-    if filled > quantity:
+    if quantity is not None and filled > quantity:
         yield Flag.OVERFILL
     claims = {snapshot.status for snapshot in told if snapshot.status in TERMINAL}
     if any(trade.kind is not ExecutionKind.FILL for trade in trades):

@@ -29,7 +29,7 @@ from orders.errors import (
     SecondPersonNeeded,
 )
 from orders.models import Account, Grant, Order, Role, Ruling
-from orders.money import worth
+from orders.money import ZERO, plain, worth
 from orders.recording import Word
 from orders.secrets import SecretUnreadable
 from orders.states import Submission
@@ -119,7 +119,8 @@ def needs_second(order: Order) -> bool:
     price, and where nobody knows that, it may be worth anything.
     """
     price = _worst_price(order)
-    return price is None or worth(order.quantity, price) > order.account.second_person_above
+    value = order.notional or (None if price is None else worth(order.quantity or ZERO, price))
+    return value is None or value > order.account.second_person_above
 
 
 def _worst_price(order: Order) -> Decimal | None:
@@ -186,8 +187,8 @@ def _found(order: Order, broker_order_id: str) -> Report | None:
     if isinstance(told, Absent):
         raise NotThatOrder(f"The broker has no order {broker_order_id}.", field="broker_order_id")
     about = [s for s in told.snapshots if s.broker_order_id == broker_order_id]
-    ours = order.symbol, order.side, order.quantity
-    if not about or any((s.symbol, s.side, s.quantity) != ours for s in about):
+    ours = order.symbol, order.side, order.quantity, order.notional
+    if not about or any((s.symbol, s.side, s.quantity, s.notional) != ours for s in about):
         raise NotThatOrder(
             f"{broker_order_id} is another order: {_in_words(told)}.", field="broker_order_id"
         )
@@ -199,4 +200,10 @@ def _found(order: Order, broker_order_id: str) -> Report | None:
 
 
 def _in_words(told: Report) -> str:
-    return ", ".join(f"{s.side} {s.quantity:f} {s.symbol}" for s in told.snapshots) or "unnamed"
+    return (
+        ", ".join(
+            f"{s.side} {plain(s.quantity) or f'{plain(s.notional)} worth of'} {s.symbol}"
+            for s in told.snapshots
+        )
+        or "unnamed"
+    )

@@ -3,27 +3,37 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 
 from django.db import IntegrityError, transaction
 
 from brokers import tickets
 from brokers.errors import InvalidTicket
 from brokers.messages import Ticket
-from brokers.vocabulary import OrderType
-from orders import announcing, auditing, connecting, timing
+from brokers.vocabulary import Leg, OrderType
+from orders import announcing, auditing, connecting, terms, timing
 from orders.actors import Actor
 from orders.aftercommit import after_commit
 from orders.errors import AccountClosed, BadTicket, OrderIdTaken
 from orders.ids import uuid7
 from orders.models import Account, Order
-from orders.money import plain
 from orders.ringing import ring
 from orders.states import Submission
 from orders.tasks import send_order
 
 # Printable ASCII without spaces: what every broker and every URL can carry.
 CLIENT_ORDER_ID = re.compile(r"[!-~]{1,128}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Protects:
+    """Whose fills a leg protects, and from which of them on; None: all, as the broker has it."""
+
+    parent: Order
+    leg: Leg
+    covers_from: Decimal | None
 
 
 def place(
@@ -68,7 +78,7 @@ def check(account: Account, ticket: Ticket) -> None:
 
 def same_terms(order: Order, ticket: Ticket) -> bool:
     """Whether a ticket asks for what an order already is."""
-    return order.ticket() == ticket
+    return order.terms() == ticket
 
 
 def create(
@@ -79,6 +89,7 @@ def create(
     actor: Actor,
     now: datetime,
     replaces: Order | None = None,
+    protects: Protects | None = None,
 ) -> Order:
     """Write a new order, ready to be sent, with its audit row. Belongs inside a transaction."""
     order = Order(
@@ -86,13 +97,11 @@ def create(
         account=account,
         client_order_id=ticket.wire_id,
         wire_id=ticket.wire_id,
-        symbol=ticket.symbol,
-        side=ticket.side,
-        quantity=ticket.quantity,
-        order_type=ticket.order_type,
-        time_in_force=ticket.time_in_force,
-        limit_price=ticket.limit_price,
-        stop_price=ticket.stop_price,
+        **terms.columns(ticket),
+        strategy=connecting.passport(account).strategy(ticket.order_class) or "",
+        parent=protects.parent if protects else None,
+        leg=protects.leg if protects else "",
+        covers_from=protects.covers_from if protects else None,
         source=source,
         placed_by_id=actor.user_id,
         placed_with_id=actor.key_id,
@@ -112,27 +121,23 @@ def create(
         actor=actor,
         now=now,
         order_id=order.id,
-        after=terms(order),
+        after=in_words(order),
     )
     announcing.announce(account.id, order.id, sequence=sequence)
     after_commit(ring, send_order, str(order.id))
     return order
 
 
-def terms(order: Order) -> dict[str, str | None]:
-    """Return an order's terms in the words of the audit."""
+def in_words(order: Order) -> dict[str, str | None]:
+    """Return what an order was placed as, in the words of the audit."""
     return {
         "client_order_id": order.client_order_id,
-        "symbol": order.symbol,
-        "side": str(order.side),
-        "quantity": plain(order.quantity),
-        "order_type": str(order.order_type),
-        "time_in_force": str(order.time_in_force),
-        "limit_price": plain(order.limit_price),
-        "stop_price": plain(order.stop_price),
+        **terms.in_words(order.terms()),
         "source": str(order.source),
         "submit_by": order.submit_by.isoformat(),
         "replaces": str(order.replaces_id) if order.replaces_id else None,
+        **({"strategy": str(order.strategy)} if order.strategy else {}),
+        **({"parent": str(order.parent_id), "leg": str(order.leg)} if order.parent_id else {}),
     }
 
 

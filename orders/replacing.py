@@ -60,11 +60,10 @@ def _proposal(
     limit_price: Decimal | None,
     stop_price: Decimal | None,
 ) -> Ticket:
-    total = old.quantity if quantity is None else quantity
     return with_changes(
-        old.ticket(),
+        old.terms(),
         wire_id=client_order_id,
-        quantity=total,
+        quantity=old.quantity if quantity is None else quantity,
         limit_price=old.limit_price if limit_price is None else limit_price,
         stop_price=old.stop_price if stop_price is None else stop_price,
     )
@@ -86,8 +85,10 @@ def _replace(
     if any(one.submission in UNSENT | IN_FLIGHT for one in chaining.members(old.id)):
         # Nobody knows what the broker has: a third order on top of two might fill all three.
         raise NotReplaceable("An earlier change of this order is still open, or in doubt.")
-    if proposal == with_changes(old.ticket(), wire_id=proposal.wire_id):
+    if proposal == with_changes(old.terms(), wire_id=proposal.wire_id):
         raise BadTicket("Nothing would change.")
+    if proposal.quantity is None:
+        raise NotReplaceable("An order for an amount of money can't be replaced.")
     if proposal.quantity <= old.filled_quantity:
         raise BadTicket(
             f"{old.filled_quantity.normalize():f} have filled already: ask for more than that,"
@@ -104,9 +105,9 @@ def _replace(
 
 
 def _repeated(earlier: Order, old: Order, proposal: Ticket) -> tuple[Order, bool]:
-    if earlier.replaces_id == old.id:
+    if earlier.replaces_id == old.id and proposal.quantity is not None:
         sized = proposal.quantity - (earlier.replaces_filled or Decimal(0))
-        if earlier.ticket() == with_changes(proposal, quantity=sized):
+        if earlier.terms() == with_changes(proposal, quantity=sized):
             return earlier, False
     raise OrderIdTaken(
         "This client order id already belongs to another order.", field="client_order_id"

@@ -22,6 +22,13 @@ class Role(models.TextChoices):
     TRADER = "trader", "Trader"
 
 
+class Unprotected(models.TextChoices):
+    """What the desk does for a position that lacks its protection, when nobody answers."""
+
+    ESCALATE = "escalate", "Call again, louder"
+    FLATTEN = "flatten", "Close what is not protected, at the market"
+
+
 class AccountQuerySet(models.QuerySet["Account"]):
     def visible_to(self, user: AbstractBaseUser | AnonymousUser) -> AccountQuerySet:
         """Return the accounts granted to a person, whoever they are otherwise."""
@@ -61,6 +68,17 @@ class Account(models.Model):
         default=Decimal(10_000),
         help_text="A ruling on an order in doubt that may be worth more takes two people.",
     )
+    unprotected = models.CharField(
+        max_length=8,
+        choices=Unprotected,
+        default=Unprotected.ESCALATE,
+        db_default=Unprotected.ESCALATE,
+        help_text="What the desk does for a position without its protection, if nobody answers.",
+    )
+    answer_within = models.DurationField(
+        default=timedelta(seconds=60),
+        help_text="How long a person has to acknowledge that, before the desk does it.",
+    )
     # Nothing is sent until its broker's list of orders has been read: our records may be older
     # than what we did.
     unsure_since = models.DateTimeField(null=True, blank=True)
@@ -77,6 +95,9 @@ class Account(models.Model):
             models.CheckConstraint(
                 condition=Q(environment__in=[word.value for word in Environment]),
                 name="account_environment_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(unprotected__in=Unprotected.values), name="account_unprotected_known"
             ),
         ]
         # An order placed on paper must never turn out to have been live.

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pgtrigger
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import models
@@ -32,6 +34,7 @@ class Execution(models.Model):
     side = models.CharField(max_length=4, choices=words(Side))
     quantity = models.DecimalField(max_digits=36, decimal_places=18)
     price = models.DecimalField(max_digits=36, decimal_places=18)
+    fee = models.DecimalField(max_digits=36, decimal_places=18, default=Decimal(0), db_default=0)
     executed_at = models.DateTimeField()
     raw = models.TextField(blank=True)
     heard = models.CharField(max_length=8, choices=Heard)
@@ -99,6 +102,7 @@ class Execution(models.Model):
             trade_date=self.trade_date,
             quantity=self.quantity,
             price=self.price,
+            fee=self.fee,
             executed_at=self.executed_at,
             kind=ExecutionKind(self.kind),
             revision=self.revision,

@@ -22,6 +22,8 @@ class IncidentKind(models.TextChoices):
     CONFLICT = "conflict", "Another order under our id"
     REVIVED = "revived", "Turned up after all"
     DENIED = "denied", "The broker denies an order it had"
+    UNPROTECTED = "unprotected", "A position without its protection"
+    OVERSOLD = "oversold", "Protected twice over: more closed than was held"
     OVERFILL = "overfill", "More filled than ordered"
     FILL_ON_REJECTED = "fill_on_rejected", "Filled though rejected"
     TERMINAL_CONFLICT = "terminal_conflict", "Contradicting last words"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace as with_changes
 from decimal import Decimal
 
 import pgtrigger
@@ -7,21 +8,25 @@ from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Q
 
 from brokers.messages import Ticket
+from brokers.passport import Strategy
 from brokers.vocabulary import (
-    NEEDS_LIMIT,
-    NEEDS_STOP,
     TERMINAL,
+    Leg,
+    OrderClass,
     OrderType,
+    PositionEffect,
     Side,
     Status,
     TimeInForce,
 )
+from orders import terms
 from orders.ids import uuid7
 from orders.models.account import Account
 from orders.models.api_key import ApiKey
+from orders.models.fitting import ORDER_FITS
 from orders.models.frozen import frozen, in_sql, keep_all, steps
 from orders.money import EXACT, ZERO
 from orders.states import IN_FLIGHT, MAY_FOLLOW, NEVER_LEFT, NEXT, UNSENT, Submission
@@ -65,6 +70,7 @@ class OrderSource(models.TextChoices):
     PAGE = "page", "Page"
     API = "api", "API"
     BROKER = "broker", "Broker"  # adopted: somebody entered it elsewhere
+    LEG = "leg", "Leg"  # it protects what its parent fills
 
 
 class Order(models.Model):
@@ -81,11 +87,31 @@ class Order(models.Model):
     wire_id = models.CharField(max_length=128)  # what the broker is told, on every attempt
     symbol = models.CharField(max_length=32)
     side = models.CharField(max_length=4, choices=words(Side))
-    quantity = models.DecimalField(max_digits=22, decimal_places=9)
+    # For a quantity, or for an amount of money: then the quantity stays null for good.
+    quantity = models.DecimalField(max_digits=22, decimal_places=9, null=True, blank=True)
+    notional = models.DecimalField(max_digits=22, decimal_places=9, null=True, blank=True)
     order_type = models.CharField(max_length=16, choices=words(OrderType))
     time_in_force = models.CharField(max_length=8, choices=words(TimeInForce))
     limit_price = models.DecimalField(max_digits=22, decimal_places=9, null=True, blank=True)
     stop_price = models.DecimalField(max_digits=22, decimal_places=9, null=True, blank=True)
+    trail_price = models.DecimalField(max_digits=22, decimal_places=9, null=True, blank=True)
+    trail_percent = models.DecimalField(max_digits=22, decimal_places=9, null=True, blank=True)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    extended_hours = models.BooleanField(default=False, db_default=False)
+    position_effect = models.CharField(max_length=5, choices=words(PositionEffect), blank=True)
+    order_class = models.CharField(
+        max_length=8,
+        choices=words(OrderClass),
+        default=OrderClass.SIMPLE,
+        db_default=OrderClass.SIMPLE,
+    )
+    # What is to protect what it fills, and how that comes to the broker.
+    take_profit_price = models.DecimalField(max_digits=22, decimal_places=9, null=True, blank=True)
+    stop_loss_price = models.DecimalField(max_digits=22, decimal_places=9, null=True, blank=True)
+    stop_loss_limit_price = models.DecimalField(
+        max_digits=22, decimal_places=9, null=True, blank=True
+    )
+    strategy = models.CharField(max_length=10, choices=words(Strategy), blank=True)
     source = models.CharField(max_length=8, choices=OrderSource)
     placed_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -109,6 +135,9 @@ class Order(models.Model):
     parent = models.ForeignKey(
         "self", on_delete=models.PROTECT, null=True, blank=True, related_name="legs"
     )
+    leg = models.CharField(max_length=11, choices=words(Leg), blank=True)
+    # A leg that this desk let out stands for what its parent filled from here on.
+    covers_from = models.DecimalField(max_digits=36, decimal_places=18, null=True, blank=True)
 
     submission = models.CharField(
         max_length=20, choices=Submission, default=Submission.READY, db_default=Submission.READY
@@ -126,6 +155,13 @@ class Order(models.Model):
     filled_value = models.DecimalField(max_digits=72, decimal_places=36, default=Decimal(0))
     average_price = models.DecimalField(max_digits=27, decimal_places=9, null=True, blank=True)
     claimed_quantity = models.DecimalField(max_digits=36, decimal_places=18, default=Decimal(0))
+    # Where a trailing stop now stands, and the best price that it has seen.
+    trailing_stop_price = models.DecimalField(
+        max_digits=36, decimal_places=18, null=True, blank=True
+    )
+    high_water_mark = models.DecimalField(max_digits=36, decimal_places=18, null=True, blank=True)
+    # What it filled lacks its protection since then, as far as the broker has shown.
+    unprotected_since = models.DateTimeField(null=True, blank=True)
     flags = ArrayField(models.CharField(max_length=24), default=list, blank=True)
     version = models.PositiveIntegerField(default=1)
     changed_at = models.DateTimeField()
@@ -140,6 +176,7 @@ class Order(models.Model):
     looks = models.PositiveIntegerField(default=0)  # since doubt began
     escalated_at = models.DateTimeField(null=True, blank=True)
     cancel_at = models.DateTimeField(null=True, blank=True)
+    tend_at = models.DateTimeField(null=True, blank=True)  # to its legs
 
     objects = OrderQuerySet.as_manager()
 
@@ -160,98 +197,9 @@ class Order(models.Model):
             models.Index(
                 fields=["cancel_at"], name="order_cancel", condition=Q(cancel_at__isnull=False)
             ),
+            models.Index(fields=["tend_at"], name="order_tend", condition=Q(tend_at__isnull=False)),
         ]
-        constraints = [
-            models.UniqueConstraint(
-                fields=["account", "client_order_id"], name="order_client_id_unique"
-            ),
-            models.UniqueConstraint(fields=["account", "wire_id"], name="order_wire_id_unique"),
-            models.UniqueConstraint(
-                fields=["account", "broker_order_id"],
-                condition=Q(broker_order_id__isnull=False),
-                name="order_broker_id_unique",
-            ),
-            # One that has happened does not count here: a replace taken for refused may turn up
-            # while its successor is under way, and what the broker says must not be refused.
-            models.UniqueConstraint(
-                fields=["replaces"],
-                condition=Q(submission__in=sorted(UNSENT | IN_FLIGHT)),
-                name="order_one_open_replace",
-            ),
-            models.CheckConstraint(
-                condition=~Q(client_order_id="") & ~Q(wire_id="") & ~Q(symbol=""),
-                name="order_named",
-            ),
-            models.CheckConstraint(condition=Q(quantity__gt=0), name="order_quantity_positive"),
-            models.CheckConstraint(condition=Q(side__in=list(Side)), name="order_side_known"),
-            models.CheckConstraint(
-                condition=Q(order_type__in=list(OrderType)), name="order_type_known"
-            ),
-            models.CheckConstraint(
-                condition=Q(time_in_force__in=list(TimeInForce)), name="order_tif_known"
-            ),
-            models.CheckConstraint(
-                condition=Q(submission__in=Submission.values), name="order_submission_known"
-            ),
-            # A check that comes out NULL passes, so the price must be asked for by name.
-            models.CheckConstraint(
-                condition=Q(
-                    order_type__in=sorted(NEEDS_LIMIT),
-                    limit_price__isnull=False,
-                    limit_price__gt=0,
-                )
-                | Q(~Q(order_type__in=sorted(NEEDS_LIMIT)), limit_price__isnull=True),
-                name="order_limit_price_fits",
-            ),
-            models.CheckConstraint(
-                condition=Q(
-                    order_type__in=sorted(NEEDS_STOP), stop_price__isnull=False, stop_price__gt=0
-                )
-                | Q(~Q(order_type__in=sorted(NEEDS_STOP)), stop_price__isnull=True),
-                name="order_stop_price_fits",
-            ),
-            models.CheckConstraint(
-                condition=Q(status__isnull=True) | Q(status__in=list(Status)),
-                name="order_status_known",
-            ),
-            models.CheckConstraint(
-                condition=Q(filled_quantity__gte=0) & Q(filled_value__gte=0),
-                name="order_filled_not_negative",
-            ),
-            models.CheckConstraint(
-                condition=Q(status=Status.FILLED, filled_quantity__gte=F("quantity"))
-                | Q(status__isnull=False)
-                & ~Q(status=Status.FILLED)
-                & Q(filled_quantity__lt=F("quantity"))
-                | Q(status__isnull=True, filled_quantity=0),
-                name="order_filled_iff_whole_quantity",
-            ),
-            models.CheckConstraint(
-                condition=Q(average_price__isnull=True, filled_quantity=0)
-                | Q(average_price__isnull=False, filled_quantity__gt=0),
-                name="order_average_iff_filled",
-            ),
-            # What never left this desk has never been heard of at a broker.
-            models.CheckConstraint(
-                condition=~Q(submission__in=sorted(NEVER_LEFT | UNSENT))
-                | Q(status__isnull=True, broker_order_id__isnull=True, filled_quantity=0),
-                name="order_unsent_has_no_broker_state",
-            ),
-            # The broker has it: then we know what it calls it, and what it last said.
-            models.CheckConstraint(
-                condition=~Q(submission=Submission.ACCEPTED)
-                | Q(status__isnull=False, broker_order_id__isnull=False),
-                name="order_accepted_has_broker_state",
-            ),
-            models.CheckConstraint(
-                condition=~Q(parent=F("id")) & ~Q(replaces=F("id")), name="order_not_its_own_kin"
-            ),
-            models.CheckConstraint(
-                condition=Q(replaces__isnull=True, replaces_filled__isnull=True)
-                | Q(replaces__isnull=False, replaces_filled__isnull=False),
-                name="order_replaces_whole",
-            ),
-        ]
+        constraints = ORDER_FITS
         triggers = [
             frozen(
                 "id",
@@ -265,6 +213,17 @@ class Order(models.Model):
                 "time_in_force",
                 "limit_price",
                 "stop_price",
+                "notional",
+                "trail_price",
+                "trail_percent",
+                "expires_at",
+                "extended_hours",
+                "position_effect",
+                "order_class",
+                "take_profit_price",
+                "stop_loss_price",
+                "stop_loss_limit_price",
+                "strategy",
                 "source",
                 "placed_by_id",
                 "placed_with_id",
@@ -273,6 +232,8 @@ class Order(models.Model):
                 "replaces_id",
                 "replaces_filled",
                 "parent_id",
+                "leg",
+                "covers_from",
                 name="frozen_terms",
             ),
             steps("submission", {s.value: sorted(NEXT[s]) for s in Submission}),
@@ -328,24 +289,37 @@ class Order(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.side} {self.quantity.normalize():f} {self.symbol}"
+        return f"{self.side} {self.amount} {self.symbol}"
 
     def ticket(self) -> Ticket:
-        """Return what a broker is told, the same on every attempt."""
-        return Ticket(
-            wire_id=self.wire_id,
-            symbol=self.symbol,
-            side=Side(self.side),
-            quantity=self.quantity,
-            order_type=OrderType(self.order_type),
-            time_in_force=TimeInForce(self.time_in_force),
-            limit_price=self.limit_price,
-            stop_price=self.stop_price,
-        )
+        """Return what a broker is told, the same on every attempt.
+
+        Its legs are in it only where they go with it, in the same request.
+        """
+        ticket = self.terms()
+        if self.strategy in {"", Strategy.NATIVE}:
+            return ticket
+        return with_changes(ticket, order_class=OrderClass.SIMPLE, take_profit=None, stop_loss=None)
+
+    def terms(self) -> Ticket:
+        """Return what was asked for, legs and all."""
+        return terms.ticket(self.wire_id, self)
 
     @property
-    def leaves_quantity(self) -> Decimal:
-        """What is still to be filled, while it works: never below zero (an overfill is flagged)."""
+    def amount(self) -> str:
+        """What it is for, in words: a quantity, or as much as some money buys."""
+        if self.quantity is not None:
+            return f"{self.quantity.normalize():f}"
+        return f"{(self.notional or ZERO).normalize():f} worth of"
+
+    @property
+    def leaves_quantity(self) -> Decimal | None:
+        """What is still to be filled, while it works: never below zero (an overfill is flagged).
+
+        None for an order for money, until it has ended: nobody knows.
+        """
+        if self.quantity is None:
+            return ZERO if self.has_ended else None
         return max(EXACT.subtract(self.quantity, self.filled_quantity), ZERO)
 
     @property
@@ -376,4 +350,5 @@ class Order(models.Model):
             self.submission == Submission.ACCEPTED
             and self.status not in TERMINAL
             and self.cancel_requested_at is None
+            and self.quantity is not None  # one for money has no total to change
         )

@@ -18,11 +18,14 @@ class SnapshotFact(models.Model):
     broker_order_id = models.CharField(max_length=128)
     broker_version = models.BigIntegerField()
     sequence = models.BigIntegerField(default=0)
-    quantity = models.DecimalField(max_digits=36, decimal_places=18)
+    quantity = models.DecimalField(max_digits=36, decimal_places=18, null=True, blank=True)
     status = models.CharField(max_length=20, choices=words(Status))
     raw_status = models.CharField(max_length=500)
     cumulative = models.DecimalField(max_digits=36, decimal_places=18)
     average_price = models.DecimalField(max_digits=36, decimal_places=18, null=True, blank=True)
+    # Of a trailing stop: where it stood then, and the best price it had seen.
+    stop_price = models.DecimalField(max_digits=36, decimal_places=18, null=True, blank=True)
+    high_water_mark = models.DecimalField(max_digits=36, decimal_places=18, null=True, blank=True)
     replaces = models.CharField(max_length=500, blank=True)
     replaced_by = models.CharField(max_length=500, blank=True)
     reason = models.TextField(blank=True)
@@ -58,6 +61,8 @@ class SnapshotFact(models.Model):
             average_price=self.average_price,
             version=self.broker_version,
             sequence=self.sequence,
+            stop_price=self.stop_price,
+            high_water_mark=self.high_water_mark,
             replaces=self.replaces,
             replaced_by=self.replaced_by,
             reason=self.reason,

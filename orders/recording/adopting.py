@@ -18,12 +18,11 @@ from brokers import tickets
 from brokers.errors import InvalidTicket
 from brokers.messages import Fill, Snapshot, Ticket
 from brokers.vocabulary import NEEDS_LIMIT, NEEDS_STOP, Status
-from orders import actors, alarming, auditing, halting
+from orders import actors, alarming, auditing, halting, terms
 from orders.deriving import precedence
 from orders.ids import is_of_this_desk, uuid7
 from orders.models import Account, Incident, Order, ParkedFact, Severity
 from orders.models.order import OrderSource
-from orders.money import plain
 from orders.recording import parking
 from orders.recording.changing import projection
 from orders.recording.disputing import Hearing
@@ -67,7 +66,7 @@ def adopt(account_id: UUID, broker_order_id: str, *, now: datetime) -> Order | N
         actor=SWEEP,
         now=now,
         order_id=order.id,
-        after=_terms(order) | projection(order),
+        after=_in_words(order) | projection(order),
         evidence=sorted({fact.evidence for fact in parking.take(order, broker_order_id)}),
     )
     hearings = [
@@ -112,6 +111,7 @@ def _is_spoken_for(account: Account, told: Snapshot) -> bool:
         symbol=told.symbol,
         side=told.side,
         quantity=told.quantity,
+        notional=told.notional,
         broker_order_id__isnull=True,
         submission__in=MAY_BE_IT,
     ).exists()
@@ -132,13 +132,7 @@ def _order(
         account=account,
         client_order_id=name,
         wire_id=name,
-        symbol=ticket.symbol,
-        side=ticket.side,
-        quantity=ticket.quantity,
-        order_type=ticket.order_type,
-        time_in_force=ticket.time_in_force,
-        limit_price=ticket.limit_price,
-        stop_price=ticket.stop_price,
+        **terms.columns(ticket),
         source=OrderSource.BROKER,
         # The earliest that anybody has told us of it: brokers need not say when it was entered.
         placed_at=min([*traded, *(fact.heard_at for _, fact in facts)]),
@@ -161,10 +155,17 @@ def _ticket(told: Snapshot) -> Ticket:
         symbol=told.symbol,
         side=told.side,
         quantity=told.quantity,
+        notional=told.notional,
         order_type=told.order_type,
         time_in_force=told.time_in_force,
         limit_price=told.limit_price if told.order_type in NEEDS_LIMIT else None,
         stop_price=told.stop_price if told.order_type in NEEDS_STOP else None,
+        trail_price=told.trail_price,
+        trail_percent=told.trail_percent,
+        expires_at=told.expires_at,
+        extended_hours=told.extended_hours,
+        position_effect=told.position_effect,
+        # A class is between the orders of a group: each is taken over for itself.
     )
     try:
         tickets.check(ticket)
@@ -187,16 +188,10 @@ def _free_name(account: Account, told: Snapshot) -> str:
     return free
 
 
-def _terms(order: Order) -> dict[str, Any]:
+def _in_words(order: Order) -> dict[str, Any]:
     return {
         "client_order_id": order.client_order_id,
-        "symbol": order.symbol,
-        "side": str(order.side),
-        "quantity": plain(order.quantity),
-        "order_type": str(order.order_type),
-        "time_in_force": str(order.time_in_force),
-        "limit_price": plain(order.limit_price),
-        "stop_price": plain(order.stop_price),
+        **terms.in_words(order.terms()),
         "source": str(order.source),
     }
 

@@ -88,4 +88,5 @@ def _intended(chain: list[Order]) -> dict[UUID, Decimal]:
     for order in chain:  # the replaced come before their replacements
         earlier = before.get(order.replaces_id, ZERO) if order.replaces_id else ZERO
         before[order.id] = EXACT.add(earlier, order.replaces_filled or ZERO)
-    return {order.id: EXACT.add(before[order.id], order.quantity) for order in chain}
+    # One for an amount of money is never replaced.
+    return {order.id: EXACT.add(before[order.id], order.quantity or ZERO) for order in chain}

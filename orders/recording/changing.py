@@ -27,12 +27,15 @@ PROJECTION = (
     "filled_value",
     "average_price",
     "claimed_quantity",
+    "trailing_stop_price",
+    "high_water_mark",
+    "unprotected_since",
     "flags",
     "cancel_requested_at",
     "cancel_refused",
     "escalated_at",
 )
-SCHEDULE = ("heard_at", "look_at", "looks", "cancel_at")
+SCHEDULE = ("heard_at", "look_at", "looks", "cancel_at", "tend_at")
 
 
 def lock(order_id: UUID) -> Order:

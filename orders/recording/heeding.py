@@ -224,10 +224,10 @@ def _is(order: Order, fact: Fact) -> bool:
     if (order.symbol, order.side) != (fact.symbol, fact.side):
         return False
     if isinstance(fact, Snapshot):
-        return order.quantity == fact.quantity
+        return (order.quantity, order.notional) == (fact.quantity, fact.notional)
     # A bust alone leaves nothing that the broker has said of the order.
     is_trade = fact.kind is not ExecutionKind.BUST and is_bookable(fact)
-    return is_trade and fact.quantity <= order.quantity
+    return is_trade and (order.quantity is None or fact.quantity <= order.quantity)
 
 
 def _park(
@@ -258,7 +258,9 @@ def _note_conflict(order: Order, fact: Fact, *, evidence: str, now: datetime) ->
 
     That it was so stays on the order for good: no later word of the broker's unsays it.
     """
-    terms = f" {fact.quantity:f}" if isinstance(fact, Snapshot) else ""  # a fill is a part of it
+    # A fill is a part of it, and an order for money has none.
+    is_whole = isinstance(fact, Snapshot) and fact.quantity is not None
+    terms = f" {fact.quantity:f}" if is_whole else ""
     why = (
         f"The broker has order {fact.broker_order_id} under our id {order.wire_id}:"
         f" {fact.side}{terms} {fact.symbol}."

@@ -15,7 +15,16 @@ from django.db import connection
 from django.db.models import Min
 
 from brokers.messages import Fill, Report, Snapshot
-from brokers.vocabulary import ExecutionKind, OrderType, Side, Status, TimeInForce
+from brokers.vocabulary import (
+    ExecutionKind,
+    Leg,
+    OrderClass,
+    OrderType,
+    PositionEffect,
+    Side,
+    Status,
+    TimeInForce,
+)
 from orders.models import Order, ParkedFact
 from orders.money import plain
 
@@ -26,6 +35,15 @@ READ: dict[str, Callable[[Any], Any]] = {
     "average_price": Decimal,
     "limit_price": Decimal,
     "stop_price": Decimal,
+    "notional": Decimal,
+    "trail_price": Decimal,
+    "trail_percent": Decimal,
+    "high_water_mark": Decimal,
+    "fee": Decimal,
+    "expires_at": datetime.fromisoformat,
+    "position_effect": PositionEffect,
+    "order_class": OrderClass,
+    "leg": Leg,
     "side": Side,
     "status": Status,
     "order_type": OrderType,

@@ -98,7 +98,10 @@ def worth(fill: Execution) -> Decimal:
 @register.filter
 def percent(order: Order) -> int:
     """Return how much of an order is filled: 0 and 100 mean none and all of it, exactly."""
-    share = order.filled_quantity * 100 / order.quantity
+    if order.quantity is None:
+        share = order.filled_value * 100 / (order.notional or order.filled_value)
+    else:
+        share = order.filled_quantity * 100 / order.quantity
     if 0 < share < 1:
         return 1
     return min(int(share), 100)

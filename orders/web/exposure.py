@@ -10,7 +10,7 @@ from brokers.vocabulary import OrderType, Side
 from orders import asking, positioning
 from orders.asking import NoAnswer
 from orders.models import Account, Order
-from orders.money import ZERO, worth
+from orders.money import EXACT, ZERO, average, worth
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,17 +20,16 @@ class Doubt:
     order: Order
     since: datetime
     value: Decimal | None  # at worst, in money; None while no price is known
+    left: Decimal | None  # at most, of the instrument; None while no price is known
     held: Decimal  # the position without it
 
     @property
-    def quantity(self) -> Decimal:
-        """What may be live, signed."""
-        left = self.order.leaves_quantity
-        return left if self.order.side == Side.BUY else -left
-
-    @property
-    def with_it(self) -> Decimal:
-        return self.held + self.quantity
+    def with_it(self) -> Decimal | None:
+        """The position with it."""
+        if self.left is None:
+            return None
+        signed = self.left if self.order.side == Side.BUY else self.left.copy_negate()
+        return EXACT.add(self.held, signed)
 
 
 def doubts(orders: list[Order]) -> list[Doubt]:
@@ -41,6 +40,7 @@ def doubts(orders: list[Order]) -> list[Doubt]:
             order=order,
             since=order.submission_at,
             value=worst_case(order),
+            left=most_left(order),
             held=held.get((order.account_id, order.symbol), ZERO),
         )
         for order in orders
@@ -52,8 +52,18 @@ def doubts(orders: list[Order]) -> list[Doubt]:
 
 def worst_case(order: Order) -> Decimal | None:
     """Return the most an order could still trade for, or None while no price is known."""
+    if order.notional is not None:
+        return max(EXACT.subtract(order.notional, order.filled_value), ZERO)
     price = likely_price(order.account, order.order_type, order.symbol, of=order)
-    return None if price is None else worth(order.leaves_quantity, price)
+    return None if price is None else worth(order.leaves_quantity or ZERO, price)
+
+
+def most_left(order: Order) -> Decimal | None:
+    """Return the most an order could still trade, or None for money while no price is known."""
+    if order.leaves_quantity is not None:
+        return order.leaves_quantity
+    price = likely_price(order.account, order.order_type, order.symbol, of=order)
+    return None if price is None else average(worst_case(order) or ZERO, price)
 
 
 def likely_price(

@@ -105,7 +105,7 @@ def _lines(account: Account, symbol: str) -> list[dict[str, Any]]:
     return [
         {
             "side": order.side,
-            "quantity": plain(order.leaves_quantity),
+            "quantity": plain(order.leaves_quantity or order.notional),
             "price": plain(order.limit_price or order.stop_price),
         }
         for order in priced[:LINES]

@@ -17,6 +17,7 @@ from orders.models import Account, Execution, Order
 from orders.money import ZERO
 from orders.states import OPEN_MUTATION
 from orders.web import exposure, story
+from orders.web.exposure import most_left
 from orders.web.filtering import ROWS, Filter, sequences
 from orders.web.people import Request, may_trade, members_only, order_or_404, tradable_ids
 
@@ -186,12 +187,12 @@ def holdings(account: Account, *, ask_broker: bool = True) -> list[Holding]:
 def _doubtful(account: Account) -> dict[str, tuple[Decimal, Decimal]]:
     """Return what may be live without our knowing: by symbol, how much to sell and to buy."""
     sums: dict[str, tuple[Decimal, Decimal]] = {}
-    for order in Order.objects.filter(account=account).in_doubt():
+    for order in Order.objects.filter(account=account).in_doubt().select_related("account"):
         sells, buys = sums.get(order.symbol, (ZERO, ZERO))
         if order.side == Side.SELL:
-            sells += order.leaves_quantity
+            sells += most_left(order) or ZERO
         else:
-            buys += order.leaves_quantity
+            buys += most_left(order) or ZERO
         sums[order.symbol] = sells, buys
     return sums
 

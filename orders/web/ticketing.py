@@ -24,7 +24,7 @@ from orders.errors import DeskError
 from orders.ids import intent_id
 from orders.models import Account, Order
 from orders.models.order import OrderSource
-from orders.money import ZERO, worth
+from orders.money import EXACT, ZERO, average, worth
 from orders.web.exposure import likely_price
 from orders.web.forms import TicketForm
 from orders.web.people import Request, actor, members_only
@@ -44,7 +44,7 @@ class Preview:
     price: Decimal | None
     value: Decimal | None
     held: Decimal
-    after: Decimal
+    after: Decimal | None
     balance: Balance | None
     window: timedelta
     alike: list[Order]
@@ -131,7 +131,7 @@ def _preview(form: TicketForm, intent: UUID) -> Preview:
     held = next(
         (p.quantity for p in positioning.positions([account]) if p.symbol == ticket.symbol), ZERO
     )
-    signed = ticket.quantity if ticket.side is Side.BUY else -ticket.quantity
+    quantity = _quantity(ticket, price)
     same = Order.objects.filter(account=account, symbol=ticket.symbol).select_related("account")
     since = timing.database_now() - ALIKE_WITHIN
     return Preview(
@@ -140,14 +140,31 @@ def _preview(form: TicketForm, intent: UUID) -> Preview:
         intent=intent,
         broker=connecting.passport(account).title,
         price=price,
-        value=None if price is None else worth(ticket.quantity, price),
+        value=ticket.notional
+        or (None if price is None else worth((quantity or ZERO).copy_abs(), price)),
         held=held,
-        after=held + signed,
+        after=None if quantity is None else EXACT.add(held, quantity),
         balance=_balance(account),
         window=account.submit_window(ticket.order_type),
         alike=list(same.filter(side=ticket.side, placed_at__gt=since)[:ALIKE]),
         in_doubt=list(same.in_doubt()),
     )
+
+
+def _value(ticket: Ticket, price: Decimal | None) -> Decimal | None:
+    if ticket.quantity is None:
+        return ticket.notional
+    return None if price is None else worth(ticket.quantity, price)
+
+
+def _quantity(ticket: Ticket, price: Decimal | None) -> Decimal | None:
+    """Return what a ticket would trade, signed, or None for money while no price is known."""
+    quantity = ticket.quantity
+    if quantity is None:
+        quantity = average(ticket.notional or ZERO, price) if price else None
+    if quantity is None or ticket.side is Side.BUY:
+        return quantity
+    return quantity.copy_negate()
 
 
 def _balance(account: Account) -> Balance | None:

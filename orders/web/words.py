@@ -125,7 +125,7 @@ def marks(order: Order) -> Iterator[Badge]:
 
 def note(order: Order) -> str:
     """Return the few words that belong beside the badge: why, or how much of it was done."""
-    if order.has_ended and 0 < order.filled_quantity < order.quantity:
+    if order.has_ended and order.quantity and 0 < order.filled_quantity < order.quantity:
         return f"{plain(order.filled_quantity)} of {plain(order.quantity)} filled"
     if order.is_in_doubt:
         return ""
