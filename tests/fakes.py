@@ -24,7 +24,7 @@ from brokers.messages import (
     Ticket,
 )
 from brokers.passport import Doubt, Passport, Read
-from brokers.vocabulary import OrderType, Side, Status, TimeInForce
+from brokers.vocabulary import OrderClass, OrderType, PositionEffect, Side, Status, TimeInForce
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
@@ -35,6 +35,8 @@ PASSPORT = Passport(
     times_in_force=frozenset(TimeInForce),
     quantity_decimals=9,
     market_tifs=frozenset(TimeInForce),
+    classes=frozenset(OrderClass),
+    position_effects=frozenset(PositionEffect),
     wire_id_pattern=r"[!-~]+",
     wire_id_length=128,
     duplicate_id_answer="refuses",

@@ -177,8 +177,8 @@ def _terms(dice: random.Random, passport: Passport) -> dict[str, Any]:
     symbol = dice.choice(REFUSED) if refused else dice.choice(SYMBOLS)
     side, price = dice.choice(("buy", "sell")), INSTRUMENTS[symbol].start
     size = dice.choices((dice.randint(1, 9), dice.randint(20, 150)), weights=(75, 25))[0]
-    kinds = [kind for kind in OrderType if kind in passport.order_types]
     weights = {"market": 35, "limit": 45, "stop": 12, "stop_limit": 8}
+    kinds = [kind for kind in weights if kind in passport.order_types]
     kind = dice.choices(kinds, weights=[weights[kind] for kind in kinds])[0]
     tifs = passport.market_tifs if kind == "market" else passport.times_in_force
     terms = {
@@ -217,8 +217,8 @@ def _time_in_force(
     weights = {"day": 50, "gtc": 25, "ioc": 15, "fok": 10}
     if kind in {OrderType.STOP, OrderType.STOP_LIMIT}:  # at once makes no sense of a stop
         weights |= {"ioc": 0, "fok": 0}
-    names = [name for name in TimeInForce if name in allowed]
-    return dice.choices(names, weights=[weights[name] for name in names])[0]
+    names = [name for name in weights if name in allowed]
+    return TimeInForce(dice.choices(names, weights=[weights[name] for name in names])[0])
 
 
 def _price(start: Decimal, away: float) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 
 import pytest
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.utils import timezone
 
 from brokers.messages import Report
@@ -61,6 +62,9 @@ def heard() -> Order:
     return order
 
 
+TRAILING = {"order_type": "trailing_stop", "limit_price": None}
+
+
 class TestOrder:
     @pytest.mark.parametrize(
         ("change", "by"),
@@ -99,8 +103,8 @@ class TestOrder:
     @pytest.mark.parametrize(
         ("fields", "by"),
         [
-            ({"quantity": 0}, "order_quantity_positive"),
-            ({"quantity": -1}, "order_quantity_positive"),
+            ({"quantity": 0}, "order_quantity_or_notional"),
+            ({"quantity": -1}, "order_quantity_or_notional"),
             ({"limit_price": None}, "order_limit_price_fits"),
             ({"limit_price": 0}, "order_limit_price_fits"),
             ({"order_type": "market"}, "order_limit_price_fits"),
@@ -115,11 +119,49 @@ class TestOrder:
             ({"submission": "sent"}, "order_submission_known"),
             ({"submission": "accepted"}, "order_accepted_has_broker_state"),
             ({"replaces_filled": 1}, "order_replaces_whole"),
+            ({"quantity": None}, "order_quantity_or_notional"),
+            ({"notional": 100}, "order_quantity_or_notional"),
+            ({"quantity": None, "notional": 0}, "order_quantity_or_notional"),
+            ({"order_type": "trailing_stop", "limit_price": None}, "order_trail_fits"),
+            (TRAILING | {"trail_price": 1, "trail_percent": 1}, "order_trail_fits"),
+            (TRAILING | {"trail_price": -1}, "order_trail_fits"),
+            (TRAILING | {"trail_price": 1, "stop_price": 5}, "order_stop_price_fits"),
+            ({"trail_price": 1}, "order_trail_fits"),
+            ({"time_in_force": "gtd"}, "order_expiry_fits"),
+            ({"expires_at": datetime(2026, 3, 2, tzinfo=UTC)}, "order_expiry_fits"),
+            ({"position_effect": "both"}, "order_effect_known"),
+            ({"order_class": "bracket"}, "order_class_fits"),
+            ({"order_class": "bracket", "stop_loss_price": 5}, "order_class_fits"),
+            ({"order_class": "oto", "strategy": "native"}, "order_class_fits"),
+            ({"order_class": "oto", "strategy": "hope", "stop_loss_price": 5}, "order_class_fits"),
+            ({"stop_loss_price": 5}, "order_class_fits"),
+            ({"leg": "stop_loss"}, "order_leg_of_something"),
+            ({"covers_from": 0}, "order_leg_of_something"),
         ],
     )
     def test_can_not_begin_as(self, fields: dict[str, object], by: str) -> None:
         with pytest.raises(DatabaseError, match=by), transaction.atomic():
             OrderFactory(**fields)
+
+    def test_the_same_fills_can_not_have_a_leg_twice(self) -> None:
+        entry = OrderFactory()
+        leg = {"account": entry.account, "parent": entry, "leg": "stop_loss", "covers_from": 0}
+        OrderFactory(**leg)
+        OrderFactory(**leg | {"covers_from": 4})
+        OrderFactory(**leg | {"leg": "take_profit"})
+        OrderFactory(**leg | {"covers_from": None})  # the broker's own
+
+        with pytest.raises(IntegrityError, match="order_leg_once"), transaction.atomic():
+            OrderFactory(**leg)
+
+    def test_an_order_for_money_is_whole_when_the_broker_says_so(self) -> None:
+        told = {"quantity": None, "notional": 100, "order_type": "market", "limit_price": None}
+        OrderFactory(working=True, **told)
+        OrderFactory(part_filled=True, **told)
+        OrderFactory(filled=True, **told)
+
+        with pytest.raises(DatabaseError, match="order_filled_iff"), transaction.atomic():
+            OrderFactory(working=True, **told | {"status": "filled"})
 
     @pytest.mark.parametrize("field", ["client_order_id", "wire_id"])
     def test_ids_are_one_orders_per_account(self, field: str) -> None:

@@ -191,3 +191,57 @@ def test_the_average_is_exact_to_nine_decimals(trades: list[tuple[Decimal, Decim
     assert Fraction(shown.value) == value
     assert shown.average_price is not None
     assert abs(Fraction(shown.average_price) - value / quantity) <= Fraction(1, 2 * 10**9)
+
+
+class TestForMoney:
+    """An order for an amount of money has no quantity that it could be measured by."""
+
+    @pytest.mark.parametrize(
+        ("facts", "status", "flags"),
+        [
+            ([told(S.NEW)], S.NEW, set()),
+            ([told(S.NEW, 2, "4"), fill(TICKET, "a", "4")], S.PARTIALLY_FILLED, set()),
+            ([told(S.FILLED, 2, "4"), fill(TICKET, "a", "4")], S.FILLED, set()),
+            ([told(S.FILLED, 2, "4")], S.PARTIALLY_FILLED, {Flag.FILLS_MISSING}),
+            (
+                [told(S.FILLED, 2, "4"), fill(TICKET, "a", "3")],
+                S.PARTIALLY_FILLED,
+                {Flag.FILLS_MISSING},
+            ),
+            (
+                [told(S.FILLED, 2, "4"), fill(TICKET, "a", "5")],
+                S.FILLED,
+                {Flag.NEEDS_CONFIRM},
+            ),
+            ([told(S.CANCELED, 2, "4"), fill(TICKET, "a", "4")], S.CANCELED, set()),
+            ([fill(TICKET, "a", "4")], S.PARTIALLY_FILLED, set()),
+        ],
+    )
+    def test_is_whole_when_its_broker_says_so_and_the_trades_are_in(
+        self, facts: list[Any], status: Status, flags: set[Flag]
+    ) -> None:
+        snapshots = [fact for fact in facts if isinstance(fact, Snapshot)]
+        seen = derive(None, snapshots, [fact for fact in facts if isinstance(fact, Fill)])
+
+        assert (seen.status, set(seen.flags)) == (status, flags)
+
+
+class TestTrailing:
+    def test_shows_where_the_stop_stands_now_in_whatever_order_it_is_told(self) -> None:
+        moves = [
+            told(S.NEW, n, stop_price=Decimal(90 + n), high_water_mark=Decimal(100 + n))
+            for n in (1, 2, 3)
+        ]
+
+        for facts in (moves, moves[::-1]):
+            seen = view(*facts)
+            assert (seen.trailing_stop_price, seen.high_water_mark) == (93, 103)
+
+    def test_a_stop_that_moved_is_news_though_nothing_else_changed(self) -> None:
+        here, there = (
+            told(S.NEW, stop_price=Decimal(price), high_water_mark=Decimal(100))
+            for price in ("90", "91")
+        )
+
+        assert digest(here) != digest(there)
+        assert digest(told(S.NEW)) == digest(told(S.NEW, stop_price=Decimal(5)))
