@@ -63,6 +63,11 @@ def check_id(client_order_id: str) -> None:
         )
 
 
+def placed_as(account: Account, client_order_id: str) -> Order | None:
+    """Return the order that an account's client already has by this id, if there is one."""
+    return Order.objects.filter(account=account, client_order_id=client_order_id).first()
+
+
 def check(account: Account, ticket: Ticket) -> None:
     """Raise BadTicket or AccountClosed for an order that would not leave this desk."""
     try:
@@ -74,6 +79,12 @@ def check(account: Account, ticket: Ticket) -> None:
         raise AccountClosed(f"{account} is halted. {account.halt_reason}".strip(), field="account")
     if not account.is_open:
         raise AccountClosed(f"{account} takes no new orders.", field="account")
+
+
+def check_in_time(ticket: Ticket, *, now: datetime) -> None:
+    """Raise BadTicket for an order that is good until a moment that has passed."""
+    if ticket.expires_at is not None and ticket.expires_at <= now:
+        raise BadTicket("The order would have expired by now.", field="expires_at")
 
 
 def same_terms(order: Order, ticket: Ticket) -> bool:
@@ -98,7 +109,10 @@ def create(
         client_order_id=ticket.wire_id,
         wire_id=ticket.wire_id,
         **terms.columns(ticket),
-        strategy=connecting.passport(account).strategy(ticket.order_class) or "",
+        # What took the place of an order with legs has the same legs, and they come the same way.
+        strategy=replaces.strategy
+        if replaces
+        else connecting.passport(account).strategy(ticket.order_class) or "",
         parent=protects.parent if protects else None,
         leg=protects.leg if protects else "",
         covers_from=protects.covers_from if protects else None,
@@ -106,7 +120,7 @@ def create(
         placed_by_id=actor.user_id,
         placed_with_id=actor.key_id,
         placed_at=now,
-        submit_by=now + account.submit_window(OrderType(ticket.order_type)),
+        submit_by=_submit_by(account, ticket, now=now),
         replaces=replaces,
         replaces_filled=replaces.filled_quantity if replaces else None,
         submission=Submission.READY,
@@ -126,6 +140,12 @@ def create(
     announcing.announce(account.id, order.id, sequence=sequence)
     after_commit(ring, send_order, str(order.id))
     return order
+
+
+def _submit_by(account: Account, ticket: Ticket, *, now: datetime) -> datetime:
+    """Return until when an order may leave: no later than it would be good for."""
+    at_latest = now + account.submit_window(OrderType(ticket.order_type))
+    return at_latest if ticket.expires_at is None else min(at_latest, ticket.expires_at)
 
 
 def in_words(order: Order) -> dict[str, str | None]:
@@ -150,7 +170,7 @@ def _place(
     actor: Actor,
     now: datetime,
 ) -> tuple[Order, bool]:
-    earlier = Order.objects.filter(account=account, client_order_id=ticket.wire_id).first()
+    earlier = placed_as(account, ticket.wire_id)
     if earlier is not None:
         if earlier.replaces_id is not None or not same_terms(earlier, ticket):
             raise OrderIdTaken(
@@ -158,4 +178,5 @@ def _place(
             )
         return earlier, False
     check(account, ticket)
+    check_in_time(ticket, now=now)
     return create(account, ticket, source=source, actor=actor, now=now), True

@@ -9,6 +9,7 @@ from decimal import Decimal
 from django.db import IntegrityError, transaction
 
 from brokers.messages import Ticket
+from brokers.vocabulary import Leg
 from orders import placing, timing
 from orders.actors import Actor
 from orders.errors import BadTicket, NotReplaceable, OrderIdTaken
@@ -25,6 +26,8 @@ def replace(
     quantity: Decimal | None = None,
     limit_price: Decimal | None = None,
     stop_price: Decimal | None = None,
+    trail_price: Decimal | None = None,
+    trail_percent: Decimal | None = None,
     source: str,
     actor: Actor,
     now: datetime,
@@ -33,18 +36,26 @@ def replace(
 
     `quantity` is the new total: only what has not filled yet goes to the
     broker, and the replace is blocked if more fills before it leaves. What is
-    None stays as it is. The client order id makes this repeatable. One change at
-    a time in a whole chain of replaces. Raises BadTicket, AccountClosed,
-    OrderIdTaken or NotReplaceable.
+    None stays as it is, and so do its legs, or what it is itself a leg of. The
+    client order id makes this repeatable. One change at a time in a whole chain
+    of replaces. Raises BadTicket, AccountClosed, OrderIdTaken or NotReplaceable.
     """
     placing.check_id(client_order_id)
+    wanted = {
+        "quantity": quantity,
+        "limit_price": limit_price,
+        "stop_price": stop_price,
+        "trail_price": trail_price,
+        "trail_percent": trail_percent,
+    }
+    changes = {name: amount for name, amount in wanted.items() if amount is not None}
     try:
         with transaction.atomic(durable=True):
             # The whole chain: nobody may begin a change of another of its orders meanwhile.
             old = lock_all(one.id for one in chaining.members(order.id))[order.id]
             return _replace(
                 old,
-                _proposal(old, client_order_id, quantity, limit_price, stop_price),
+                _proposal(old, client_order_id, changes),
                 source=source,
                 actor=actor,
                 now=now,
@@ -53,20 +64,17 @@ def replace(
         raise NotReplaceable("Another change of this order is still open.") from error
 
 
-def _proposal(
-    old: Order,
-    client_order_id: str,
-    quantity: Decimal | None,
-    limit_price: Decimal | None,
-    stop_price: Decimal | None,
-) -> Ticket:
-    return with_changes(
-        old.terms(),
-        wire_id=client_order_id,
-        quantity=old.quantity if quantity is None else quantity,
-        limit_price=old.limit_price if limit_price is None else limit_price,
-        stop_price=old.stop_price if stop_price is None else stop_price,
-    )
+def _proposal(old: Order, client_order_id: str, changes: dict[str, Decimal]) -> Ticket:
+    for trail in ("trail_price", "trail_percent"):
+        if trail in changes and getattr(old, trail) is None:
+            raise BadTicket("How it trails can't be changed, only how far.", field=trail)
+    return with_changes(old.terms(), wire_id=client_order_id, **changes)  # type: ignore[arg-type]
+
+
+def _protects(old: Order) -> placing.Protects | None:
+    if old.parent is None:
+        return None
+    return placing.Protects(parent=old.parent, leg=Leg(old.leg), covers_from=old.covers_from)
 
 
 def _replace(
@@ -77,6 +85,8 @@ def _replace(
     ).first()
     if earlier is not None:
         return _repeated(earlier, old, proposal)
+    if old.quantity is None or proposal.quantity is None:
+        raise NotReplaceable("An order for an amount of money can't be replaced.")
     placing.check(old.account, proposal)
     if not old.is_replaceable:
         raise NotReplaceable("Only an order that works at the broker can be replaced.")
@@ -87,8 +97,6 @@ def _replace(
         raise NotReplaceable("An earlier change of this order is still open, or in doubt.")
     if proposal == with_changes(old.terms(), wire_id=proposal.wire_id):
         raise BadTicket("Nothing would change.")
-    if proposal.quantity is None:
-        raise NotReplaceable("An order for an amount of money can't be replaced.")
     if proposal.quantity <= old.filled_quantity:
         raise BadTicket(
             f"{old.filled_quantity.normalize():f} have filled already: ask for more than that,"
@@ -98,10 +106,17 @@ def _replace(
     Order.objects.filter(id=old.id).update(look_at=now + timing.PENDING_POLL)
     to_work = with_changes(proposal, quantity=proposal.quantity - old.filled_quantity)
     placing.check(old.account, to_work)
-    return (
-        placing.create(old.account, to_work, source=source, actor=actor, now=now, replaces=old),
-        True,
+    placing.check_in_time(to_work, now=now)
+    new = placing.create(
+        old.account,
+        to_work,
+        source=source,
+        actor=actor,
+        now=now,
+        replaces=old,
+        protects=_protects(old),
     )
+    return new, True
 
 
 def _repeated(earlier: Order, old: Order, proposal: Ticket) -> tuple[Order, bool]:

@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from orders import asking, positioning
-from orders.api import accepting, describing, showing
+from orders.api import accepting, describing, showing, stating
 from orders.api.authenticating import account_of, key_of
 from orders.api.paging import page
 from orders.api.view import View
@@ -30,12 +30,12 @@ class Accounts(View):
     @extend_schema(
         operation_id="list_accounts",
         summary="List the key's accounts",
-        responses=describing.answers(showing.AccountList),
+        responses=describing.answers(stating.AccountList),
     )
     def get(self, request: Request) -> Response:
         """A key belongs to one account, so there is one."""
         accepting.query(request, accepting.Strict)
-        return Response(showing.AccountList({"accounts": [key_of(request).account]}).data)
+        return Response(stating.AccountList({"accounts": [key_of(request).account]}).data)
 
 
 @describing.tagged("Accounts")
@@ -43,7 +43,7 @@ class AccountDetail(View):
     @extend_schema(
         operation_id="read_account",
         summary="Read an account",
-        responses=describing.answers(showing.AccountWithBalance, 404),
+        responses=describing.answers(stating.AccountWithBalance, 404),
     )
     def get(self, request: Request, account_id: UUID) -> Response:
         """The balance is asked of the broker. If that takes more than two seconds, it is null and
@@ -55,7 +55,7 @@ class AccountDetail(View):
             account.balance = asking.balance(account)
         except NoAnswer as error:
             account.balance_error = str(error)
-        return Response(showing.AccountWithBalance(account).data)
+        return Response(stating.AccountWithBalance(account).data)
 
 
 @describing.tagged("Executions and positions")
@@ -82,7 +82,7 @@ class Positions(View):
     @extend_schema(
         operation_id="list_positions",
         summary="List positions",
-        responses=describing.answers(showing.PositionList, 404),
+        responses=describing.answers(stating.PositionList, 404),
     )
     def get(self, request: Request, account_id: UUID) -> Response:
         """By the desk's books, and by the broker's. If the broker takes more than two seconds,
@@ -99,7 +99,7 @@ class Positions(View):
             "broker_positions": holdings,
             "broker_error": failure,
         }
-        return Response(showing.PositionList(told).data)
+        return Response(stating.PositionList(told).data)
 
 
 @describing.tagged("Incidents")
@@ -108,7 +108,7 @@ class Incidents(View):
         operation_id="list_incidents",
         summary="List incidents",
         parameters=[accepting.IncidentQuery],
-        responses=describing.answers(showing.IncidentPage, 404),
+        responses=describing.answers(stating.IncidentPage, 404),
     )
     def get(self, request: Request, account_id: UUID) -> Response:
         """What a person must know of, newest first: the account's own, and its orders'."""
@@ -121,4 +121,4 @@ class Incidents(View):
             cursor=asked.get("cursor"),
             limit=asked["limit"],
         )
-        return Response(showing.IncidentPage({"incidents": rows, "next_cursor": after}).data)
+        return Response(stating.IncidentPage({"incidents": rows, "next_cursor": after}).data)

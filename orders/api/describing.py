@@ -119,6 +119,45 @@ PLACING = [
         },
         request_only=True,
     ),
+    OpenApiExample(
+        "As much as some money buys",
+        value={
+            "client_order_id": "saving-2026-03-02",
+            "symbol": "ACME",
+            "side": "buy",
+            "notional": "250.00",
+            "order_type": "market",
+        },
+        request_only=True,
+    ),
+    OpenApiExample(
+        "An entry with both legs",
+        value={
+            "client_order_id": "bracket-2026-03-02-001",
+            "symbol": "ACME",
+            "side": "buy",
+            "quantity": "100",
+            "order_type": "limit",
+            "limit_price": "99.50",
+            "order_class": "bracket",
+            "take_profit": {"limit_price": "105.00"},
+            "stop_loss": {"stop_price": "95.00"},
+        },
+        request_only=True,
+    ),
+    OpenApiExample(
+        "A stop that trails by one percent",
+        value={
+            "client_order_id": "trail-2026-03-02-001",
+            "symbol": "ACME",
+            "side": "sell",
+            "quantity": "100",
+            "order_type": "trailing_stop",
+            "time_in_force": "gtc",
+            "trail_percent": "1",
+        },
+        request_only=True,
+    ),
 ]
 REPLACING = [
     OpenApiExample(

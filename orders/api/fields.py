@@ -147,8 +147,8 @@ class Word(Field[str, Any, str, Any]):
         return value
 
 
-class Choice(Field[str, Any, str, Any]):
-    """One of a few words, as a string and in lower case."""
+class Choice(Field[str, Any, str | None, Any]):
+    """One of a few words, as a string and in lower case. No word at all is shown as null."""
 
     default_error_messages = {"choice": "Choose one of: {words}."}
 
@@ -162,8 +162,8 @@ class Choice(Field[str, Any, str, Any]):
             self.fail("choice", words=", ".join(self.words))
         return data
 
-    def to_representation(self, value: str) -> str:
-        return str(value)
+    def to_representation(self, value: str) -> str | None:
+        return str(value) or None
 
 
 @_schema({"type": "boolean"})
@@ -176,6 +176,21 @@ class Flag(Field[bool, Any, bool, Any]):
         if data not in {"true", "false"}:
             self.fail("flag")
         return data == "true"
+
+    def to_representation(self, value: bool) -> bool:
+        return value
+
+
+@_schema({"type": "boolean"})
+class YesOrNo(Field[bool, Any, bool, Any]):
+    """true or false, in a body; nothing else is taken for one."""
+
+    default_error_messages = {"bool": "Write true or false."}
+
+    def to_internal_value(self, data: object) -> bool:
+        if not isinstance(data, bool):
+            self.fail("bool")
+        return data
 
     def to_representation(self, value: bool) -> bool:
         return value

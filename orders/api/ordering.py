@@ -13,7 +13,7 @@ from rest_framework.response import Response
 from structlog.contextvars import bind_contextvars
 
 from orders import canceling, placing, replacing, timing
-from orders.api import accepting, describing, showing
+from orders.api import accepting, describing, showing, telling
 from orders.api.authenticating import account_of, actor_of
 from orders.api.paging import page
 from orders.api.view import View
@@ -140,7 +140,7 @@ class OrderEvents(View):
     @extend_schema(
         operation_id="read_order_events",
         summary="Read an order's story",
-        responses=describing.answers(showing.StoryShown, 404),
+        responses=describing.answers(telling.StoryShown, 404),
     )
     def get(self, request: Request, account_id: UUID, order_id: UUID) -> Response:
         """The audit of one order, with its evidence: what was sent and answered, byte for byte but
@@ -155,7 +155,7 @@ class OrderEvents(View):
             "snapshots": order.snapshots.all(),
             "executions": order.executions.all(),
         }
-        return Response(showing.StoryShown(story).data)
+        return Response(telling.StoryShown(story).data)
 
 
 def _wanted(orders: OrderQuerySet, asked: dict[str, Any]) -> OrderQuerySet:

@@ -121,10 +121,12 @@ def _headers(error: Exception, refusal: Refusal) -> dict[str, str]:
 
 
 def _first(detail: Any, path: str | None = None) -> tuple[str | None, str]:
-    """Return the first complaint of DRF's nested ones, and the field it is about."""
+    """Return the first complaint of DRF's nested ones, and the field it is about: a dotted path."""
     if isinstance(detail, dict):
         name, inner = next(iter(detail.items()))
-        return _first(inner, None if name == "non_field_errors" else str(name))
+        if name == "non_field_errors":
+            return _first(inner, path)
+        return _first(inner, str(name) if path is None else f"{path}.{name}")
     if isinstance(detail, list):
         return _first(detail[0], path)
     return path, str(detail)

@@ -1,23 +1,56 @@
-"""How things are shown: what each answer holds. The schema is read off these."""
+"""How orders and executions are shown, and a refusal. The schema is read off what shows them."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import OuterRef, Subquery
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from brokers.vocabulary import Environment, ExecutionKind, OrderType, Side, Status, TimeInForce
+from brokers.passport import Strategy
+from brokers.vocabulary import (
+    ExecutionKind,
+    Leg,
+    OrderClass,
+    OrderType,
+    PositionEffect,
+    Side,
+    Status,
+    TimeInForce,
+)
 from orders.api.fields import Amount, Choice, Moment
-from orders.models import Account, AuditEvent, Incident, Inquiry, Order, Severity
+from orders.models import Account, Order
 from orders.models.facts import Heard
 from orders.models.order import OrderQuerySet, OrderSource
-from orders.states import OPEN_MUTATION, AttemptKind, AttemptState, Submission
+from orders.states import OPEN_MUTATION, Submission
 
 
 class Shown(serializers.Serializer[Any]):
     """Something in an answer."""
+
+
+class ErrorShown(Shown):
+    """Why the desk declines."""
+
+    code = serializers.CharField(help_text="For programs; never changes.")
+    message = serializers.CharField(help_text="For people; may change.")
+    field = serializers.CharField(required=False, help_text="The input at fault, if one is.")
+    request_id = serializers.CharField()
+
+
+class TakeProfitShown(Shown):
+    """The leg that takes the gain."""
+
+    limit_price = Amount()
+
+
+class StopLossShown(Shown):
+    """The leg that ends the loss: a stop order, or with a limit price a stop limit order."""
+
+    stop_price = Amount()
+    limit_price = Amount(allow_null=True)
 
 
 class OrderShown(Shown):
@@ -33,11 +66,40 @@ class OrderShown(Shown):
     broker_order_id = serializers.CharField(allow_null=True)
     symbol = serializers.CharField()
     side = Choice(Side)
-    quantity = Amount()
+    quantity = Amount(allow_null=True, help_text="null: it is for an amount of money.")
+    notional = Amount(allow_null=True)
     order_type = Choice(OrderType)
     time_in_force = Choice(TimeInForce)
     limit_price = Amount(allow_null=True)
     stop_price = Amount(allow_null=True)
+    trail_price = Amount(allow_null=True)
+    trail_percent = Amount(allow_null=True)
+    trailing_stop_price = Amount(
+        allow_null=True, help_text="Where a trailing stop now stands, by the broker's latest word."
+    )
+    high_water_mark = Amount(allow_null=True, help_text="The best price that it has seen.")
+    expires_at = Moment(allow_null=True)
+    extended_hours = serializers.BooleanField()
+    position_effect = Choice(PositionEffect, allow_null=True)
+    order_class = Choice(OrderClass)
+    take_profit = TakeProfitShown(source="terms.take_profit", allow_null=True)
+    stop_loss = StopLossShown(source="terms.stop_loss", allow_null=True)
+    strategy = Choice(
+        Strategy,
+        allow_null=True,
+        help_text="How its legs come to the broker. `native`: with it, in one request."
+        " `native_oco`: once it fills, as a pair of which one cancels the other. `pending`: once it"
+        " fills, as two orders that the desk keeps together.",
+    )
+    parent = serializers.UUIDField(  # type: ignore[assignment]
+        source="parent_id", allow_null=True, help_text="The order that this one is a leg of."
+    )
+    leg = Choice(Leg, allow_null=True, help_text="What it is for, as a leg.")
+    legs = serializers.SerializerMethodField()
+    unprotected_since = Moment(
+        allow_null=True,
+        help_text="Since then, what it filled lacks its legs, as far as the broker has shown.",
+    )
     source = Choice(  # type: ignore[assignment]
         OrderSource.values, help_text="The door it came in by."
     )
@@ -57,7 +119,9 @@ class OrderShown(Shown):
     raw_status = serializers.CharField(help_text="The broker's own word for it.")
     reason = serializers.CharField(help_text="The broker's own words, for a rejection or the like.")
     filled_quantity = Amount(help_text="The sum of the executions that stand.")
-    leaves_quantity = Amount()
+    leaves_quantity = Amount(
+        allow_null=True, help_text="null: it is for an amount of money, and nobody knows."
+    )
     average_price = Amount(allow_null=True)
     claimed_quantity = Amount(help_text="Filled, as the broker's latest word has it.")
     flags = serializers.ListField(
@@ -83,6 +147,11 @@ class OrderShown(Shown):
     )
     updated_at = Moment(source="changed_at")
     version = serializers.IntegerField(help_text="Grows with every change of what is shown here.")
+
+    @extend_schema_field({"type": "array", "items": {"type": "string", "format": "uuid"}})
+    def get_legs(self, order: Order) -> list[str]:
+        """The orders that protect what it fills, once there are any. Ended ones are among them."""
+        return [str(leg) for leg in getattr(order, "leg_ids", ())]
 
     def get_pending_cancel(self, order: Order) -> bool:
         return order.cancel_requested_at is not None and not order.has_ended
@@ -116,6 +185,7 @@ class ExecutionShown(Shown):
     side = Choice(Side)
     quantity = Amount()
     price = Amount()
+    fee = Amount(help_text="What the broker took for it.")
     executed_at = Moment()
     heard = Choice(Heard.values, help_text="How the desk came to know.")
     heard_at = Moment()
@@ -128,196 +198,11 @@ class ExecutionPage(Shown):
     next_cursor = serializers.CharField(allow_null=True, help_text="null on the last page.")
 
 
-class IncidentShown(Shown):
-    """Something that a person must know of. It ends when `closed_at` is set."""
-
-    id = serializers.IntegerField()
-    kind = Choice(Incident.Kind.values)
-    severity = Choice(Severity.values)
-    order_id = serializers.UUIDField(allow_null=True)
-    says = serializers.CharField()
-    opened_at = Moment()
-    last_seen_at = Moment()
-    seen = serializers.IntegerField(help_text="How often the same trouble came up meanwhile.")
-    owner = serializers.CharField(source="owner.username", default=None, allow_null=True)
-    acknowledged_at = Moment(allow_null=True)
-    acknowledged_by = serializers.CharField(
-        source="acknowledged_by.username", default=None, allow_null=True
-    )
-    closed_at = Moment(allow_null=True)
-    outcome = serializers.CharField(help_text="How it ended.")
-
-
-class IncidentPage(Shown):
-    """One page of incidents, newest first."""
-
-    incidents = IncidentShown(many=True)
-    next_cursor = serializers.CharField(allow_null=True, help_text="null on the last page.")
-
-
-class EventShown(Shown):
-    """One row of the audit: what was done or came to be known, by whom, on what evidence."""
-
-    sequence = serializers.IntegerField(help_text="Within the account's chain.")
-    at = Moment()
-    actor_kind = Choice(AuditEvent.ActorKind.values)
-    actor_id = serializers.CharField()
-    actor_name = serializers.CharField()
-    request_id = serializers.CharField()
-    ip = serializers.CharField(allow_null=True)
-    action = serializers.CharField()
-    before = serializers.DictField()
-    after = serializers.DictField()
-    reason = serializers.CharField()
-    evidence = serializers.ListField(
-        child=serializers.CharField(), help_text="Such as attempt:12, execution:40."
-    )
-    hash = serializers.CharField(help_text="Seals this row and the one before.")
-
-
-class CallShown(Shown):
-    """What was said to a broker and what came back, redacted."""
-
-    id = serializers.IntegerField()
-    method = serializers.CharField()
-    url = serializers.CharField()
-    took_ms = serializers.IntegerField(allow_null=True)
-    answer_status = serializers.IntegerField(allow_null=True)
-    answer_body = serializers.CharField()
-    failure = serializers.CharField(help_text="What broke, when no whole answer came.")
-    note = serializers.CharField(help_text="What it was taken to mean.")
-
-
-class AttemptShown(CallShown):
-    """One request armed for the broker, and the answer as it came."""
-
-    kind = Choice(AttemptKind.values)
-    number = serializers.IntegerField()
-    wire_id = serializers.CharField()
-    state = Choice(AttemptState.values)
-    armed_at = Moment()
-    ended_at = Moment(allow_null=True)
-    request_body = serializers.CharField()
-
-
-class InquiryShown(CallShown):
-    """One time the desk asked the broker about the order, and what it said."""
-
-    path = serializers.CharField(help_text="Which way it asked.")
-    result = Choice(Inquiry.Result.values)
-    asked_at = Moment()
-
-
-class SnapshotShown(Shown):
-    """What the broker said of the order at one moment, as it came."""
-
-    id = serializers.IntegerField()
-    broker_order_id = serializers.CharField()
-    broker_version = serializers.IntegerField()
-    status = Choice(Status)
-    raw_status = serializers.CharField()
-    cumulative = Amount()
-    average_price = Amount(allow_null=True)
-    reason = serializers.CharField()
-    raw = serializers.CharField()
-    heard = Choice(Heard.values)
-    heard_at = Moment()
-    evidence = serializers.CharField()
-
-
-class StoryShown(Shown):
-    """Everything the desk has on one order: each change, and the facts it rests on."""
-
-    order = OrderShown()
-    events = EventShown(many=True)
-    attempts = AttemptShown(many=True)
-    inquiries = InquiryShown(many=True)
-    snapshots = SnapshotShown(many=True)
-    executions = ExecutionShown(many=True)
-
-
-class FeedShown(Shown):
-    """How well the desk hears the account's broker."""
-
-    heard_at = Moment(allow_null=True, help_text="The broker last answered.")
-    took_ms = serializers.IntegerField(allow_null=True)
-    pushed_at = Moment(allow_null=True, help_text="It last told something unasked.")
-    silent_since = Moment(allow_null=True, help_text="The desk's requests fail since then.")
-    failure = serializers.CharField()
-
-
-class BalanceShown(Shown):
-    """The broker's own figures."""
-
-    cash = Amount()
-    buying_power = Amount()
-    equity = Amount()
-    currency = serializers.CharField()
-
-
-class AccountShown(Shown):
-    """One account at one broker."""
-
-    id = serializers.UUIDField()
-    name = serializers.CharField()
-    broker = serializers.CharField()
-    environment = Choice(Environment)
-    open = serializers.BooleanField(source="is_open", help_text="Takes new orders.")
-    halted_at = Moment(allow_null=True)
-    halt_reason = serializers.CharField()
-    feed = FeedShown()
-
-
-class AccountWithBalance(AccountShown):
-    """One account, with the broker's own figures where the broker answers in time."""
-
-    balance = BalanceShown(allow_null=True)
-    balance_error = serializers.CharField(allow_null=True)
-
-
-class AccountList(Shown):
-    """The accounts of a key: one."""
-
-    accounts = AccountShown(many=True)
-
-
-class PositionShown(Shown):
-    """What the account holds of one symbol, by the desk's own executions. Short is negative."""
-
-    symbol = serializers.CharField()
-    quantity = Amount()
-    average_price = Amount(allow_null=True, help_text="Of what is held; null when flat.")
-    realized = Amount(help_text="Profit or loss of what was closed.")
-
-
-class HoldingShown(Shown):
-    """What the broker says the account holds of one symbol."""
-
-    symbol = serializers.CharField()
-    quantity = Amount()
-    average_price = Amount(allow_null=True)
-
-
-class PositionList(Shown):
-    """Positions twice: by the desk's own books, and by the broker's where it answers in time."""
-
-    positions = PositionShown(many=True)
-    broker_positions = HoldingShown(many=True, allow_null=True)
-    broker_error = serializers.CharField(allow_null=True)
-
-
-class ErrorShown(Shown):
-    """Why the desk declines."""
-
-    code = serializers.CharField(help_text="For programs; never changes.")
-    message = serializers.CharField(help_text="For people; may change.")
-    field = serializers.CharField(required=False, help_text="The input at fault, if one is.")
-    request_id = serializers.CharField()
-
-
 def orders_of(account: Account) -> OrderQuerySet:
-    """Return an account's orders, each with the id of the order that takes its place."""
-    successors = Order.objects.filter(replaces=OuterRef("pk"), submission__in=OPEN_MUTATION).values(
-        "id"
-    )[:1]
-    return Order.objects.filter(account=account).annotate(successor_id=Subquery(successors))
+    """Return an account's orders, each with the ids of its legs and of what takes its place."""
+    successors = Order.objects.filter(replaces=OuterRef("pk"), submission__in=OPEN_MUTATION)
+    legs = Order.objects.filter(parent=OuterRef("pk")).order_by("id")
+    return Order.objects.filter(account=account).annotate(
+        successor_id=Subquery(successors.values("id")[:1]),
+        leg_ids=ArraySubquery(legs.values("id")),
+    )
