@@ -12,6 +12,7 @@ from typing import NoReturn
 
 from brokers.errors import AuthRefused, DuplicateId, OutcomeUnknown, Refused
 from brokers.messages import Call
+from brokers.reasons import Reason, reason_of
 
 
 class Verdict(StrEnum):
@@ -40,6 +41,7 @@ class Refusals:
     duplicate: frozenset[str]
     absent: frozenset[str]  # to a read: there is no such thing
     absent_status: int = 404  # and the status that goes with it
+    dialect: str = ""  # whose words they are: a table in `brokers.reasons`
     relays: bool = False  # what it forbids may be its broker's word, on a second try of its own
 
 
@@ -70,16 +72,22 @@ def is_absence(status: int, problem: Problem | None, refusals: Refusals) -> bool
     )
 
 
-def raise_for(verdict: Verdict, problem: Problem | None, *, call: Call) -> NoReturn:
-    """Raise what a verdict other than ANSWERED means to the desk."""
+def raise_for(
+    verdict: Verdict, problem: Problem | None, *, call: Call, dialect: str = ""
+) -> NoReturn:
+    """Raise what a verdict other than ANSWERED means to the desk, and why in its own words."""
     code = "" if problem is None else problem.code
     words = f"{call.status}" if problem is None else problem.message or problem.code
     match verdict:
         case Verdict.REFUSED:
-            raise Refused(words, code=code, call=call)
+            reason = reason_of(dialect, call.status or 0, code, words)
+            raise Refused(words, code=code, reason=reason, call=call)
         case Verdict.AUTH_REFUSED:
             raise AuthRefused(
-                f"The broker does not take our credentials: {words}", code=code or "auth", call=call
+                f"The broker does not take our credentials: {words}",
+                code=code or "auth",
+                reason=Reason.UNAUTHORIZED,
+                call=call,
             )
         case Verdict.DUPLICATE:
             raise DuplicateId(words, call=call)

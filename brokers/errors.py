@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from brokers.messages import Call
+from brokers.reasons import Reason
 
 
 class BrokerError(Exception):
@@ -23,13 +24,24 @@ class BrokerError(Exception):
 
 
 class Refused(BrokerError):
-    """The broker itself said no, in a way its adapter knows to be final. Nothing was done."""
+    """The broker itself said no, in a way its adapter knows to be final. Nothing was done.
+
+    `reason` is why, the same word whoever the broker is; `code` and the message are its own.
+    """
 
     word = "refused"
 
-    def __init__(self, message: str, *, code: str, call: Call | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str,
+        reason: Reason = Reason.DECLINED,
+        call: Call | None = None,
+    ) -> None:
         super().__init__(message, call=call)
         self.code = code
+        self.reason = reason
 
 
 class AuthRefused(Refused):
@@ -65,8 +77,12 @@ class Unreadable(Exception):
 
 
 class InvalidTicket(ValueError):
-    """An instruction no broker could act on. `field` names the input at fault."""
+    """An instruction no broker could act on, or this one can't.
 
-    def __init__(self, field: str, message: str) -> None:
+    `field` names the input at fault, with a dot where it is a leg's: `stop_loss.stop_price`.
+    """
+
+    def __init__(self, field: str, message: str, *, reason: Reason = Reason.INVALID_FIELD) -> None:
         super().__init__(message)
         self.field = field
+        self.reason = reason

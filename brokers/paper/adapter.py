@@ -166,7 +166,7 @@ class PaperAdapter(BrokerAdapter):
         problem = self._problem(answer)
         verdict = classify(answer.status, problem, self.dialect.refusals)
         if verdict is not Verdict.ANSWERED:
-            raise_for(verdict, problem, call=answer.call)
+            raise_for(verdict, problem, call=answer.call, dialect=self.dialect.refusals.dialect)
         try:
             return translate(answer.json())
         except MISSHAPEN as error:

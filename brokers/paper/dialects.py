@@ -85,6 +85,7 @@ BINANCE_STATUSES = {
 
 # Each list of final refusals holds what a broker says having changed nothing.
 PAPER_REFUSALS = Refusals(
+    dialect="paper",
     definitive=frozenset(
         {
             "invalid_json",
@@ -116,11 +117,13 @@ PAPER_REFUSALS = Refusals(
 )
 # A duplicate has the code of a bad parameter, and only its text tells them apart.
 ALPACA_REFUSALS = Refusals(
+    dialect="alpaca",
     definitive=frozenset({"40010001", "40310000", "42210000", "40410000"}),
     duplicate=frozenset({"40010001 client_order_id must be unique"}),
     absent=frozenset({"40410000"}),
 )
 TAPP_REFUSALS = Refusals(
+    dialect="tapp",
     definitive=frozenset(
         {
             "VALIDATION_ERROR",
@@ -140,6 +143,7 @@ TAPP_REFUSALS = Refusals(
 )
 # Its code is the status over again, so only the envelope around it proves who speaks.
 CLEARSTREET_REFUSALS = Refusals(
+    dialect="clearstreet",
     definitive=frozenset({"400", "404", "422"}),
     duplicate=frozenset({"409"}),
     absent=frozenset({"404"}),
@@ -147,6 +151,7 @@ CLEARSTREET_REFUSALS = Refusals(
 # It sends orders on a second time by itself, so what its broker refuses may be our own order's
 # echo. Only what it says before it sends anything is final.
 GATEWAY_REFUSALS = Refusals(
+    dialect="gateway",
     definitive=frozenset({"INVALID_REQUEST", "INVALID_VALUE", "VALIDATION_ERROR"}),
     duplicate=frozenset({"ORDER_REJECTED client_order_id must be unique"}),
     absent=frozenset({"ORDER_NOT_FOUND"}),
@@ -154,6 +159,7 @@ GATEWAY_REFUSALS = Refusals(
 )
 # Only the text of -2010 tells what it is about.
 BINANCE_REFUSALS = Refusals(
+    dialect="binance",
     definitive=frozenset(
         {
             "-1013",

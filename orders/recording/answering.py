@@ -92,9 +92,17 @@ def _end(attempt: Attempt, outcome: Report | BrokerError, *, is_open: bool, now:
         late = attempt.state == AttemptState.UNKNOWN and proposed is AttemptState.NOT_SENT
         if not late:
             attempt.state = proposed
-    attempt.note = str(outcome) if isinstance(outcome, BrokerError) else "The broker took it."
+    attempt.note = _words(outcome) if isinstance(outcome, BrokerError) else "The broker took it."
     attempt.ended_at = now
     attempt.save()
+
+
+def _words(outcome: BrokerError) -> str:
+    """Return what went wrong, with the broker's own code where it is not our word for it."""
+    said = str(outcome)
+    if isinstance(outcome, Refused) and outcome.code not in {outcome.reason.value, said}:
+        return f"{said} ({outcome.code})"
+    return said
 
 
 def _state(outcome: Report | BrokerError) -> AttemptState:
@@ -116,7 +124,7 @@ def _settle_submission(
             action = "order.not_sent"
         case AttemptState.REFUSED:
             order.submission = Submission.REFUSED
-            order.submission_code = outcome.code if isinstance(outcome, Refused) else ""
+            order.submission_code = outcome.reason.value if isinstance(outcome, Refused) else ""
             # A refusal is verified by one look, once the broker has had time to show the order.
             order.look_at = now + registry.passport(order.account.broker).doubt.first_grace
             action = "order.refused"
@@ -160,7 +168,7 @@ def _settle_cancel(
             action = "order.cancel_taken"
         case AttemptState.REFUSED if not isinstance(outcome, AuthRefused):
             order.cancel_at, order.cancel_requested_at = None, None
-            order.cancel_refused = attempt.note
+            order.cancel_refused = str(outcome)
             action = "order.cancel_refused"
         case _:
             # A cancel only ever lessens risk, and asking twice does what asking once does. Refused
