@@ -6,9 +6,11 @@
 
 from typing import ClassVar
 
+from brokers.reasons import Reason
+
 
 class DeskError(Exception):
-    code: ClassVar[str] = "declined"
+    code: str = "declined"
     status: ClassVar[int] = 422
 
     def __init__(self, message: str, *, field: str | None = None) -> None:
@@ -18,15 +20,25 @@ class DeskError(Exception):
 
 
 class BadTicket(DeskError):
-    """No broker could act on it, or this one can't."""
+    """No broker could act on it, or this one can't. The code is the canonical reason."""
 
-    code = "invalid_order"
+    def __init__(
+        self, message: str, *, field: str | None = None, reason: Reason = Reason.INVALID_FIELD
+    ) -> None:
+        super().__init__(message, field=field)
+        self.code = reason.value
 
 
 class AccountClosed(DeskError):
     """The account takes no new orders: closed, or halted."""
 
     code = "account_closed"
+
+
+class AccountHalted(AccountClosed):
+    """The account takes no new orders until somebody releases it."""
+
+    code = "account_halted"
 
 
 class OrderIdTaken(DeskError):

@@ -12,11 +12,12 @@ from django.db import IntegrityError, transaction
 from brokers import tickets
 from brokers.errors import InvalidTicket
 from brokers.messages import Ticket
+from brokers.reasons import Reason
 from brokers.vocabulary import Leg, OrderType
 from orders import announcing, auditing, connecting, terms, timing
 from orders.actors import Actor
 from orders.aftercommit import after_commit
-from orders.errors import AccountClosed, BadTicket, OrderIdTaken
+from orders.errors import AccountClosed, AccountHalted, BadTicket, OrderIdTaken
 from orders.ids import uuid7
 from orders.models import Account, Order
 from orders.ringing import ring
@@ -24,7 +25,8 @@ from orders.states import Submission
 from orders.tasks import send_order
 
 # Printable ASCII without spaces: what every broker and every URL can carry.
-CLIENT_ORDER_ID = re.compile(r"[!-~]{1,128}")
+LONGEST_ID = 128
+CLIENT_ORDER_ID = re.compile(rf"[!-~]{{1,{LONGEST_ID}}}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,9 +59,11 @@ def place(
 def check_id(client_order_id: str) -> None:
     """Raise BadTicket for a client order id that no broker or URL could carry."""
     if not CLIENT_ORDER_ID.fullmatch(client_order_id):
+        is_long = len(client_order_id) > LONGEST_ID
         raise BadTicket(
-            "A client order id is 1 to 128 printable ASCII characters without spaces.",
+            f"A client order id is 1 to {LONGEST_ID} printable ASCII characters without spaces.",
             field="client_order_id",
+            reason=Reason.CLIENT_ORDER_ID_TOO_LONG if is_long else Reason.INVALID_CLIENT_ORDER_ID,
         )
 
 
@@ -74,9 +78,9 @@ def check(account: Account, ticket: Ticket) -> None:
         tickets.check(ticket)
         connecting.passport(account).check(ticket)
     except InvalidTicket as error:
-        raise BadTicket(str(error), field=error.field) from error
+        raise BadTicket(str(error), field=error.field, reason=error.reason) from error
     if account.halted_at is not None:
-        raise AccountClosed(f"{account} is halted. {account.halt_reason}".strip(), field="account")
+        raise AccountHalted(f"{account} is halted. {account.halt_reason}".strip(), field="account")
     if not account.is_open:
         raise AccountClosed(f"{account} takes no new orders.", field="account")
 

@@ -9,6 +9,7 @@ from decimal import Decimal
 from django.db import IntegrityError, transaction
 
 from brokers.messages import Ticket
+from brokers.reasons import Reason
 from brokers.vocabulary import Leg
 from orders import placing, timing
 from orders.actors import Actor
@@ -96,12 +97,13 @@ def _replace(
         # Nobody knows what the broker has: a third order on top of two might fill all three.
         raise NotReplaceable("An earlier change of this order is still open, or in doubt.")
     if proposal == with_changes(old.terms(), wire_id=proposal.wire_id):
-        raise BadTicket("Nothing would change.")
+        raise BadTicket("Nothing would change.", reason=Reason.NOTHING_TO_CHANGE)
     if proposal.quantity <= old.filled_quantity:
         raise BadTicket(
             f"{old.filled_quantity.normalize():f} have filled already: ask for more than that,"
             " or cancel the rest.",
             field="quantity",
+            reason=Reason.QUANTITY_NOT_ABOVE_FILLED,
         )
     Order.objects.filter(id=old.id).update(look_at=now + timing.PENDING_POLL)
     to_work = with_changes(proposal, quantity=proposal.quantity - old.filled_quantity)

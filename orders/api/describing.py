@@ -62,7 +62,7 @@ REFUSALS: Mapping[int, tuple[str, str, str, str | None]] = {
     ),
     422: (
         "Well put, but the desk or the broker can't carry it out.",
-        "invalid_order",
+        "missing_field",
         "Limit price is required for this order type.",
         "limit_price",
     ),

@@ -168,7 +168,7 @@ def _ticket(told: Snapshot) -> Ticket:
         # A class is between the orders of a group: each is taken over for itself.
     )
     try:
-        tickets.check(ticket)
+        tickets.check_kept(ticket)
     except InvalidTicket as error:
         raise Unadoptable(f"its terms can't be kept exactly. {error}") from error
     return ticket

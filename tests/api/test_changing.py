@@ -49,9 +49,9 @@ class TestReplace:
         ("changes", "status", "code"),
         [
             ({"quantity": "12"}, 400, "client_order_id_required"),
-            ({"client_order_id": "second"}, 422, "invalid_order"),
-            ({"client_order_id": "second", "quantity": "10"}, 422, "invalid_order"),
-            ({"client_order_id": "second", "stop_price": "1"}, 422, "invalid_order"),
+            ({"client_order_id": "second"}, 422, "nothing_to_change"),
+            ({"client_order_id": "second", "quantity": "10"}, 422, "nothing_to_change"),
+            ({"client_order_id": "second", "stop_price": "1"}, 422, "unwanted_field"),
             ({"client_order_id": "first", "quantity": "12"}, 409, "client_order_id_taken"),
             ({"client_order_id": "second", "symbol": "OTHER"}, 400, "invalid_request"),
             ({"client_order_id": "second", "quantity": None}, 400, "invalid_request"),

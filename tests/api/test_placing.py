@@ -190,7 +190,7 @@ class TestRefusedFields:
     def test_amount_that_no_order_has(self, program, name, amount):
         answer = program.place(**{name: amount})
 
-        assert (answer.status_code, answer.told["code"]) == (422, "invalid_order")
+        assert (answer.status_code, answer.told["code"]) == (422, "invalid_field")
         assert answer.told["field"] == name
 
     @pytest.mark.parametrize(
@@ -232,7 +232,7 @@ class TestRefusedAccounts:
 
         answer = program.place()
 
-        assert (answer.status_code, answer.told["code"]) == (422, "account_closed")
+        assert (answer.status_code, answer.told["code"]) == (422, "account_halted")
         assert "Enough." in answer.told["message"]
 
     def test_closed(self, program):

@@ -245,4 +245,4 @@ def _order_id(said: httpx.Response) -> str:
 
 def _is_halted(said: httpx.Response) -> bool:
     """Whether the desk takes no orders for the account at the moment: it may again soon."""
-    return said.status_code in {403, 409, 422} and "account_closed" in said.text
+    return said.status_code in {403, 409, 422} and "account_halted" in said.text

@@ -74,7 +74,7 @@ def test_nothing_is_sent_until_the_broker_has_been_read(own_desk: Desk, tmp_path
         blocked = desk.until_order(early.json()["id"], submission="blocked")
         assert "halted" in blocked["submission_reason"]
     else:
-        assert early.json()["code"] == "account_closed"
+        assert early.json()["code"] == "account_halted"
     again = desk.post(client_order_id="lost", quantity="7", **RESTING)
     assert again.json()["id"] == incident["order_id"]
     assert [order["client_order_id"] for order in desk.exchange("orders")] == ["kept", "lost"]
