@@ -24,23 +24,16 @@ from brokers.messages import (
     Ticket,
 )
 from brokers.passport import Doubt, Passport, Read
-from brokers.vocabulary import OrderClass, OrderType, PositionEffect, Side, Status, TimeInForce
+from brokers.vocabulary import OrderType, Side, Status, TimeInForce
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 PASSPORT = Passport(
     broker="scripted",
     title="Scripted",
-    order_types=frozenset(OrderType),
-    times_in_force=frozenset(TimeInForce),
-    quantity_decimals=9,
-    market_tifs=frozenset(TimeInForce),
-    classes=frozenset(OrderClass),
-    position_effects=frozenset(PositionEffect),
     wire_id_pattern=r"[!-~]+",
     wire_id_length=128,
     duplicate_id_answer="refuses",
-    replace_makes_new_order=True,
     pushes="nothing",
     doubt=Doubt(
         first_grace=timedelta(seconds=1),

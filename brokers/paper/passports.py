@@ -1,11 +1,16 @@
-"""The terms on which the paper exchange deals, in its own person and in each of the others."""
+"""The terms on which the paper exchange deals, in its own person and in each of the others.
+
+In its own person it takes whatever it can match. As another it takes what that broker takes, so
+that what runs here runs there.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date, timedelta
 
-from brokers.passport import Doubt, Passport, Read
+from brokers.passport import Doubt, Passport, Read, Trail
+from brokers.terms import NO_KIND, RESTING
 from brokers.vocabulary import OrderClass, OrderType, PositionEffect, TimeInForce
 
 EVERY_READ = (Read.OUR_ID, Read.ORDER_LIST, Read.EXECUTIONS)
@@ -13,6 +18,12 @@ LIST_ALONE = frozenset({Read.ORDER_LIST})
 SIMPLE_ALONE = frozenset({OrderClass.SIMPLE})
 NO_EFFECTS: frozenset[PositionEffect] = frozenset()
 NEVER: frozenset[Read] = frozenset()  # only a person may conclude that an order is not there
+
+DAY, GTC, IOC, FOK = TimeInForce.DAY, TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK
+OPG, CLS, GTD = TimeInForce.OPG, TimeInForce.CLS, TimeInForce.GTD
+DAY_ALONE = frozenset({DAY})
+AT_ONCE = frozenset({IOC, FOK})
+AUCTIONS = frozenset({OPG, CLS})
 
 
 def _doubt(first: int, second: int, escalate: int, *, absence_by: frozenset[Read]) -> Doubt:
@@ -28,16 +39,9 @@ def _doubt(first: int, second: int, escalate: int, *, absence_by: frozenset[Read
 PAPER = Passport(
     broker="paper",
     title="Paper exchange",
-    order_types=frozenset(OrderType),
-    times_in_force=frozenset(TimeInForce),
-    quantity_decimals=9,
-    market_tifs=frozenset(TimeInForce),
-    classes=frozenset(OrderClass),
-    position_effects=frozenset(PositionEffect),
     wire_id_pattern=r"[A-Za-z0-9._:-]+",
     wire_id_length=64,
     duplicate_id_answer="409 duplicate_client_order_id, or as the account is set",
-    replace_makes_new_order=True,
     pushes="webhooks signed by Standard Webhooks: one per change of an order",
     doubt=_doubt(1, 5, 10, absence_by=frozenset({Read.OUR_ID, Read.ORDER_LIST})),
     tested_on=date(2026, 11, 21),
@@ -47,6 +51,18 @@ ALPACA = replace(
     PAPER,
     broker="paper-alpaca",
     title="Paper exchange as Alpaca",
+    takes={
+        OrderType.MARKET: RESTING | AT_ONCE | AUCTIONS,
+        OrderType.LIMIT: RESTING | AT_ONCE | AUCTIONS,
+        OrderType.STOP: RESTING | AT_ONCE,
+        OrderType.STOP_LIMIT: RESTING | AT_ONCE,
+        OrderType.TRAILING_STOP: RESTING,
+    },
+    pairs={
+        OrderType.MARKET: frozenset({GTC, IOC}),
+        OrderType.LIMIT: frozenset({GTC, IOC}),
+        OrderType.STOP_LIMIT: frozenset({GTC, IOC}),
+    },
     duplicate_id_answer="422 with code 40010001, client_order_id must be unique: for ever",
     doubt=_doubt(5, 60, 120, absence_by=NEVER),  # its FAQ: only its support confirms
 )
@@ -54,8 +70,18 @@ TAPP = replace(
     PAPER,
     broker="paper-tapp",
     title="Paper exchange as TAPP Engine",
+    takes={
+        OrderType.MARKET: RESTING | AT_ONCE | AUCTIONS,
+        OrderType.LIMIT: RESTING | AT_ONCE | AUCTIONS,
+    },
+    in_parts={OrderType.MARKET: DAY_ALONE, OrderType.LIMIT: DAY_ALONE},
+    for_money={OrderType.MARKET: DAY_ALONE},
+    extended_hours={OrderType.LIMIT: DAY_ALONE},
+    pairs=NO_KIND,  # equities and ETFs
     classes=SIMPLE_ALONE,
     position_effects=NO_EFFECTS,
+    sells_short=False,
+    replaceable=frozenset({"quantity", "limit_price"}),
     duplicate_id_answer="409 DUPLICATE_CLIENT_ORDER_ID",
     # Looking our id up is searching the same list: two answers, and one witness.
     doubt=_doubt(5, 60, 120, absence_by=LIST_ALONE),
@@ -64,7 +90,20 @@ CLEARSTREET = replace(
     PAPER,
     broker="paper-clearstreet",
     title="Paper exchange as Clear Street",
+    takes={
+        OrderType.MARKET: RESTING | AT_ONCE | AUCTIONS,
+        OrderType.LIMIT: RESTING | AT_ONCE | AUCTIONS | {GTD},
+        OrderType.STOP: RESTING | {GTD},
+        OrderType.STOP_LIMIT: RESTING | {GTD},
+        OrderType.TRAILING_STOP: RESTING,
+    },
+    in_parts=NO_KIND,  # it documents none
+    for_money=NO_KIND,
+    pairs=NO_KIND,
+    quantity_decimals=0,
+    trail_percent_decimals=2,  # in hundredths of a percent
     classes=SIMPLE_ALONE,
+    replaceable=frozenset({"quantity", "limit_price", "stop_price"}),
     duplicate_id_answer="409 in its envelope",
     doubt=_doubt(5, 60, 120, absence_by=LIST_ALONE),  # by its id it only knows open orders
 )
@@ -72,7 +111,17 @@ GATEWAY = replace(
     PAPER,
     broker="paper-gateway",
     title="Paper exchange as Trading Gateway",
+    takes={
+        OrderType.MARKET: RESTING | AT_ONCE,
+        OrderType.LIMIT: RESTING | AT_ONCE,
+        OrderType.STOP: RESTING,
+        OrderType.STOP_LIMIT: RESTING,
+        OrderType.TRAILING_STOP: RESTING,
+    },
+    for_money=NO_KIND,
+    extended_hours=NO_KIND,
     classes=SIMPLE_ALONE,
+    position_effects=NO_EFFECTS,  # it takes reduce_only, and most brokers behind it never hear it
     duplicate_id_answer="422 ORDER_REJECTED, in the words of the broker behind it",
     doubt=_doubt(10, 120, 180, absence_by=NEVER),
 )
@@ -80,8 +129,22 @@ BINANCE = replace(
     PAPER,
     broker="paper-binance",
     title="Paper exchange as Binance",
+    takes={
+        # Its market orders name no time in force: they are done at once, and reported as gtc.
+        OrderType.MARKET: frozenset({GTC, IOC}),
+        OrderType.LIMIT: frozenset({GTC, IOC, FOK}),
+        OrderType.STOP: frozenset({GTC}),
+        OrderType.STOP_LIMIT: frozenset({GTC, IOC, FOK}),
+        OrderType.TRAILING_STOP: frozenset({GTC}),
+    },
+    in_parts=NO_KIND,  # of shares for the day, which it does not know
+    for_money={OrderType.MARKET: DAY_ALONE},
+    extended_hours=NO_KIND,
+    trails=frozenset({Trail.PERCENT}),
+    trail_percent_decimals=2,  # in hundredths of a percent
     classes=frozenset({OrderClass.SIMPLE, OrderClass.OCO}),
     position_effects=NO_EFFECTS,
+    sells_short=False,
     wire_id_pattern=r"[A-Za-z0-9_-]+",
     wire_id_length=36,
     duplicate_id_answer="400 with code -2010, Duplicate order sent: while the first is open",

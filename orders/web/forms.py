@@ -146,8 +146,8 @@ class TicketForm(StrictForm):
         types = [(k.value, v) for k, v in TYPES.items() if terms and k in terms.order_types]
         self.fields["order_type"].choices = types  # type: ignore[attr-defined]
         told = self.data.get("order_type") or self.initial.get("order_type")
-        market = told == OrderType.MARKET
-        taken = (terms.market_tifs if market else terms.times_in_force) if terms else frozenset()
+        kind = OrderType(told) if told in set(OrderType) else OrderType.LIMIT
+        taken = terms.tifs(kind) if terms else frozenset()
         times = [(k.value, f"{k.upper()} · {v}") for k, v in TIMES.items() if k in taken]
         self.fields["time_in_force"].choices = times  # type: ignore[attr-defined]
 

@@ -158,7 +158,7 @@ def _intent(
     if drawn < cancels + replaces:
         return replace(
             intent,
-            terms=terms | _resting(dice, terms),
+            terms=terms | _resting(dice, terms, registry.passport(broker)),
             later="replace",
             replacement_id=_name(dice, number) + "r",
             changes={"quantity": str(int(terms["quantity"]) + dice.randint(1, 5))},
@@ -180,7 +180,7 @@ def _terms(dice: random.Random, passport: Passport) -> dict[str, Any]:
     weights = {"market": 35, "limit": 45, "stop": 12, "stop_limit": 8}
     kinds = [kind for kind in weights if kind in passport.order_types]
     kind = dice.choices(kinds, weights=[weights[kind] for kind in kinds])[0]
-    tifs = passport.market_tifs if kind == "market" else passport.times_in_force
+    tifs = passport.tifs(OrderType(kind))
     terms = {
         "symbol": symbol,
         "side": side,
@@ -197,7 +197,7 @@ def _terms(dice: random.Random, passport: Passport) -> dict[str, Any]:
     return terms
 
 
-def _resting(dice: random.Random, terms: Mapping[str, Any]) -> dict[str, Any]:
+def _resting(dice: random.Random, terms: Mapping[str, Any], passport: Passport) -> dict[str, Any]:
     """Return changes that make an order rest at the broker, so that it can be replaced."""
     up = 1 if terms["side"] == "buy" else -1
     symbol = terms["symbol"] if terms["symbol"] in SYMBOLS else SYMBOLS[0]
@@ -205,7 +205,7 @@ def _resting(dice: random.Random, terms: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "symbol": symbol,
         "order_type": "limit",
-        "time_in_force": "day",
+        "time_in_force": "day" if TimeInForce.DAY in passport.tifs(OrderType.LIMIT) else "gtc",
         "limit_price": _price(INSTRUMENTS[symbol].start, up * away),
         "stop_price": None,
     }

@@ -15,11 +15,13 @@ from brokers.messages import Absent
 from brokers.paper import refusals
 from brokers.paper.adapter import PaperAdapter
 from brokers.paper.dialects import PAPER_REFUSALS
+from brokers.paper.passports import PAPER as PAPER_TERMS
 from brokers.vocabulary import NEEDS_LIMIT, NEEDS_STOP, OrderType, Status, TimeInForce
 from tests.brokers.contract import TICKET, AdapterContract, Words
 from tests.brokers.wire import answer
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+FAR_OFF = datetime(2100, 1, 1, tzinfo=UTC)
 MARKET = replace(TICKET, order_type=OrderType.MARKET, limit_price=None)
 RESTING = replace(TICKET, limit_price=Decimal(100))
 
@@ -249,8 +251,10 @@ class TestConversation:
         assert listed["HALT"].tradable is False
         assert listed["KO"].fractionable is False
 
-    @pytest.mark.parametrize("order_type", list(OrderType))
-    @pytest.mark.parametrize("time_in_force", list(TimeInForce))
+    @pytest.mark.parametrize(
+        ("order_type", "time_in_force"),
+        [(kind, tif) for kind, tifs in PAPER_TERMS.takes.items() for tif in sorted(tifs)],
+    )
     def test_the_exchange_takes_whatever_the_passport_says(
         self, account, order_type, time_in_force
     ):
@@ -261,6 +265,8 @@ class TestConversation:
             time_in_force=time_in_force,
             limit_price=Decimal(100) if order_type in NEEDS_LIMIT else None,
             stop_price=Decimal(200) if order_type in NEEDS_STOP else None,
+            trail_price=Decimal(5) if order_type is OrderType.TRAILING_STOP else None,
+            expires_at=FAR_OFF if time_in_force is TimeInForce.GTD else None,
         )
         account.adapter.passport.check(ticket)
 
