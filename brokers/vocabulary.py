@@ -40,6 +40,7 @@ class Leg(StrEnum):
 
     TAKE_PROFIT = "take_profit"
     STOP_LOSS = "stop_loss"
+    EXIT = "exit"  # closes at the market what lacks its protection
 
 
 class PositionEffect(StrEnum):

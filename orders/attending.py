@@ -56,6 +56,23 @@ def due(*, now: datetime) -> list[Due]:
     return found
 
 
+def brackets_due(*, now: datetime) -> list[UUID]:
+    """Return orders whose brackets are to be tended, and put each off until it may be lost."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            WITH due AS (
+                SELECT id FROM orders_order WHERE tend_at <= %(now)s
+                ORDER BY tend_at LIMIT %(most)s FOR NO KEY UPDATE SKIP LOCKED
+            )
+            UPDATE orders_order AS o SET tend_at = %(later)s FROM due WHERE o.id = due.id
+            RETURNING o.id
+            """,
+            {"now": now, "later": now + timing.HANDED_OUT, "most": AT_ONCE},
+        )
+        return [order_id for (order_id,) in cursor.fetchall()]
+
+
 def accounts_due(*, now: datetime) -> list[UUID]:
     """Return the accounts whose lists are to be read, each to one caller: those that are open, and
     any that is unsure, as its orders wait for that.

@@ -62,6 +62,13 @@ class NotReplaceable(DeskError):
     status = 409
 
 
+class NothingToFlatten(DeskError):
+    """Nothing is left of what the order opened."""
+
+    code = "nothing_to_flatten"
+    status = 409
+
+
 class NotClosable(DeskError):
     """The incident can't be closed like that."""
 

@@ -106,7 +106,14 @@ def create(
     replaces: Order | None = None,
     protects: Protects | None = None,
 ) -> Order:
-    """Write a new order, ready to be sent, with its audit row. Belongs inside a transaction."""
+    """Write a new order, ready to be sent, with its audit row. Belongs inside a transaction.
+
+    What replaces a leg is the same leg.
+    """
+    if replaces is not None and replaces.parent is not None:
+        protects = Protects(
+            parent=replaces.parent, leg=Leg(replaces.leg), covers_from=replaces.covers_from
+        )
     order = Order(
         id=uuid7(),
         account=account,

@@ -41,12 +41,6 @@ ORDER_FITS: list[models.BaseConstraint] = [
         condition=~Q(client_order_id="") & ~Q(wire_id="") & ~Q(symbol=""),
         name="order_named",
     ),
-    # Two legs for the same fills would protect them twice.
-    models.UniqueConstraint(
-        fields=["parent", "leg", "covers_from"],
-        condition=Q(covers_from__isnull=False, replaces__isnull=True),
-        name="order_leg_once",
-    ),
     models.CheckConstraint(
         condition=Q(quantity__isnull=False, quantity__gt=0, notional__isnull=True)
         | Q(quantity__isnull=True, notional__isnull=False, notional__gt=0),

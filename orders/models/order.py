@@ -162,6 +162,7 @@ class Order(models.Model):
     high_water_mark = models.DecimalField(max_digits=36, decimal_places=18, null=True, blank=True)
     # What it filled lacks its protection since then, as far as the broker has shown.
     unprotected_since = models.DateTimeField(null=True, blank=True)
+    flatten_at = models.DateTimeField(null=True, blank=True)  # somebody wants it closed, since then
     flags = ArrayField(models.CharField(max_length=24), default=list, blank=True)
     version = models.PositiveIntegerField(default=1)
     changed_at = models.DateTimeField()

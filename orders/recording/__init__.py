@@ -6,7 +6,7 @@ stored, the projection follows, the audit grows by a row, and open pages are
 told to look again.
 """
 
-from orders.recording.adopting import Unadoptable, adopt, leave, settle_left
+from orders.recording.adopting import adopt, leave, settle_left
 from orders.recording.answering import settle
 from orders.recording.changing import projection
 from orders.recording.claiming import Claim, claim_cancel, claim_submission
@@ -28,6 +28,7 @@ from orders.recording.ruling import Word, rule
 from orders.recording.ruling import confirm as confirm_ruling
 from orders.recording.ruling import drop as drop_ruling
 from orders.recording.sifting import sift
+from orders.recording.transcribing import Unadoptable
 
 __all__ = [
     "Claim",

@@ -9,35 +9,25 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from django.db import transaction
 
-from brokers import tickets
-from brokers.errors import InvalidTicket
-from brokers.messages import Fill, Snapshot, Ticket
-from brokers.vocabulary import NEEDS_LIMIT, NEEDS_STOP, Status
-from orders import actors, alarming, auditing, halting, terms
+from brokers.messages import Fill, Snapshot
+from orders import actors, alarming, auditing, halting
 from orders.deriving import precedence
-from orders.ids import is_of_this_desk, uuid7
-from orders.models import Account, Incident, Order, ParkedFact, Severity
-from orders.models.order import OrderSource
-from orders.recording import parking
+from orders.ids import is_of_this_desk
+from orders.models import Account, Incident, Order, Severity
+from orders.recording import branching, parking, transcribing
 from orders.recording.changing import projection
 from orders.recording.disputing import Hearing
 from orders.recording.merging import merge
 from orders.states import Submission
 
 SWEEP = actors.component("sweep")
-SYMBOL, NAME = 32, 128  # characters that an order's columns hold
 MAY_BE_IT = (Submission.READY, Submission.SENDING, Submission.UNKNOWN)
 
 Kind = Incident.Kind
-
-
-class Unadoptable(Exception):
-    """What the broker shows can't be written down as an order of ours: why."""
 
 
 @transaction.atomic
@@ -58,23 +48,37 @@ def adopt(account_id: UUID, broker_order_id: str, *, now: datetime) -> Order | N
     told = sorted((fact for fact, _ in facts if isinstance(fact, Snapshot)), key=precedence)
     if not told or _is_spoken_for(account, told[-1]):
         return None
-    order = _order(account, told[-1], facts, now=now)
-    order.save(force_insert=True)
-    auditing.write(
-        account.id,
-        action="order.adopted",
-        actor=SWEEP,
-        now=now,
-        order_id=order.id,
-        after=_in_words(order) | projection(order),
-        evidence=sorted({fact.evidence for fact in parking.take(order, broker_order_id)}),
-    )
+    evidence = sorted({fact.evidence for fact in parked})
+    # The earliest that anybody has told us of it: brokers need not say when it was entered.
+    traded = [fact.executed_at for fact, _ in facts if isinstance(fact, Fill)]
+    placed_at = min([*traded, *(fact.heard_at for fact in parked)])
+    parent = _parent(account, told[-1])
+    if parent is not None:
+        order = branching.grow(
+            account, told[-1], parent=parent, evidence=evidence, placed_at=placed_at, now=now
+        )
+    elif told[-1].parent and parking.waiting(account_id, told[-1].parent):
+        return None  # first its parent, then itself
+    else:
+        order = transcribing.transcribe(account, told[-1], placed_at=placed_at, now=now)
+        order.save(force_insert=True)
+        auditing.write(
+            account.id,
+            action="order.adopted",
+            actor=SWEEP,
+            now=now,
+            order_id=order.id,
+            after=transcribing.in_words(order) | projection(order),
+            evidence=evidence,
+        )
+    parking.take(order, broker_order_id)
     hearings = [
         (said, Hearing(heard=fact.heard, evidence=fact.evidence, now=fact.heard_at))
         for said, fact in facts
     ]
     merge(order, hearings, learned=None, actor=actors.broker(account), now=now)
-    _tell(account, order, now=now)
+    if parent is None:
+        _tell(account, order, now=now)
     return order
 
 
@@ -117,83 +121,11 @@ def _is_spoken_for(account: Account, told: Snapshot) -> bool:
     ).exists()
 
 
-def _order(
-    account: Account,
-    told: Snapshot,
-    facts: list[tuple[Snapshot | Fill, ParkedFact]],
-    *,
-    now: datetime,
-) -> Order:
-    ticket = _ticket(told)
-    name = _free_name(account, told)
-    traded = [fact.executed_at for fact, _ in facts if isinstance(fact, Fill)]
-    return Order(
-        id=uuid7(),
-        account=account,
-        client_order_id=name,
-        wire_id=name,
-        **terms.columns(ticket),
-        source=OrderSource.BROKER,
-        # The earliest that anybody has told us of it: brokers need not say when it was entered.
-        placed_at=min([*traded, *(fact.heard_at for _, fact in facts)]),
-        submit_by=now,
-        submission=Submission.ACCEPTED,
-        submission_at=now,
-        changed_at=now,
-        broker_order_id=told.broker_order_id,
-        status=Status.INDETERMINATE,  # until, before this commits, its facts say what it is
-    )
-
-
-def _ticket(told: Snapshot) -> Ticket:
-    if told.order_type is None or told.time_in_force is None:
-        raise Unadoptable("it is of a kind that this desk does not know.")
-    if len(told.symbol) > SYMBOL or len(told.broker_order_id) > NAME:
-        raise Unadoptable("its symbol or its id is longer than any known here.")
-    ticket = Ticket(
-        wire_id=told.wire_id,
-        symbol=told.symbol,
-        side=told.side,
-        quantity=told.quantity,
-        notional=told.notional,
-        order_type=told.order_type,
-        time_in_force=told.time_in_force,
-        limit_price=told.limit_price if told.order_type in NEEDS_LIMIT else None,
-        stop_price=told.stop_price if told.order_type in NEEDS_STOP else None,
-        trail_price=told.trail_price,
-        trail_percent=told.trail_percent,
-        expires_at=told.expires_at,
-        extended_hours=told.extended_hours,
-        position_effect=told.position_effect,
-        # A class is between the orders of a group: each is taken over for itself.
-    )
-    try:
-        tickets.check_kept(ticket)
-    except InvalidTicket as error:
-        raise Unadoptable(f"its terms can't be kept exactly. {error}") from error
-    return ticket
-
-
-def _free_name(account: Account, told: Snapshot) -> str:
-    """Return its wire id, or else the broker's own, as what we call it."""
-    names = [name for name in (told.wire_id, told.broker_order_id) if 0 < len(name) <= NAME]
-    ours = Order.objects.filter(account=account)
-    taken = {
-        *ours.filter(client_order_id__in=names).values_list("client_order_id", flat=True),
-        *ours.filter(wire_id__in=names).values_list("wire_id", flat=True),
-    }
-    free = next((name for name in names if name not in taken), None)
-    if free is None:
-        raise Unadoptable("its id already belongs to another order.")
-    return free
-
-
-def _in_words(order: Order) -> dict[str, Any]:
-    return {
-        "client_order_id": order.client_order_id,
-        **terms.in_words(order.terms()),
-        "source": str(order.source),
-    }
+def _parent(account: Account, told: Snapshot) -> Order | None:
+    """Return the order of ours that this one is a leg of, if it is one."""
+    if not told.parent:
+        return None
+    return Order.objects.filter(account=account, broker_order_id=told.parent).first()
 
 
 def _tell(account: Account, order: Order, *, now: datetime) -> None:

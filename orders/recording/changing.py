@@ -30,6 +30,7 @@ PROJECTION = (
     "trailing_stop_price",
     "high_water_mark",
     "unprotected_since",
+    "flatten_at",
     "flags",
     "cancel_requested_at",
     "cancel_refused",
@@ -77,6 +78,8 @@ def change(
     changed = [name for name in PROJECTION if before[name] != after[name]]
     order.version += 1
     order.changed_at = now
+    if order.strategy or order.parent_id:
+        order.tend_at = now  # what protects what may be another matter now
     if "submission" in changed:
         order.submission_at = now
     order.save(

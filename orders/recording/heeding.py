@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -15,7 +16,7 @@ from brokers.vocabulary import ExecutionKind
 from orders import actors, auditing
 from orders.models import Account, Order
 from orders.models.facts import Heard
-from orders.recording import listening, parking
+from orders.recording import branching, listening, parking
 from orders.recording.changing import change, lock_all, projection
 from orders.recording.disputing import Hearing, is_bookable
 from orders.recording.merging import FOUND_FROM, merge
@@ -106,6 +107,7 @@ def heed_within(
 def related(account_id: UUID, report: Report) -> set[UUID]:
     """Return the ids of an account's orders that a report is about."""
     broker_ids = {fact.broker_order_id for fact in _facts(report)}
+    broker_ids |= {told.parent for told in report.snapshots if told.parent}
     wire_ids = {fact.wire_id for fact in _facts(report) if fact.wire_id}
     about = Q(broker_order_id__in=broker_ids) | Q(wire_id__in=wire_ids)
     return set(Order.objects.filter(about, account_id=account_id).values_list("id", flat=True))
@@ -138,6 +140,7 @@ def _merge_all(
     parking.guard(
         account.id, {*sorted_.learned.values(), *(fact.broker_order_id for fact in sorted_.strays)}
     )
+    orders = orders | _branch(account, sorted_, hearing=hearing, now=now)
     _park(account, sorted_.strays, known=set(orders), hearing=hearing)
     news, moved = False, set[UUID]()
     for order_id, told in sorted_.facts.items():
@@ -178,6 +181,31 @@ def _merge_all(
     return Heeded(orders=tuple(sorted_.facts), news=news, parked=len(sorted_.strays))
 
 
+def _branch(
+    account: Account, sorted_: _Sorted, *, hearing: Hearing, now: datetime
+) -> dict[UUID, Order]:
+    """Make orders of the legs that were told of, and sort their facts to them."""
+    about = [told for told in sorted_.strays if isinstance(told, Snapshot) and told.parent]
+    about = [told for told in about if told.parent in sorted_.owners]
+    if not about:
+        return {}
+    if _owners(account.id, about):
+        raise LearnedMeanwhile
+    legs = branching.branch(
+        account, about, parents=sorted_.owners, evidence=hearing.evidence, now=now
+    )
+    left: list[Fact] = []
+    for fact in sorted_.strays:
+        leg = legs.get(fact.broker_order_id)
+        if leg is None:
+            left.append(fact)
+        else:
+            sorted_.facts[leg.id].append(fact)
+            sorted_.learned[leg.id] = fact.broker_order_id
+    sorted_.strays[:] = left
+    return {leg.id: leg for leg in legs.values()}
+
+
 @dataclass(slots=True)
 class _Sorted:
     """A report's facts, by the order they are about."""
@@ -186,12 +214,14 @@ class _Sorted:
     learned: dict[UUID, str] = field(default_factory=dict)  # broker ids new to us, by order
     conflicts: list[tuple[Order, Fact]] = field(default_factory=list)
     strays: list[Fact] = field(default_factory=list)
+    owners: dict[str, Order] = field(default_factory=dict)  # by the broker's ids, new ones too
 
 
 def _sort(orders: dict[UUID, Order], report: Report) -> _Sorted:
     """Match by the broker's id, else by our own, where that order has no other id yet."""
     out = _Sorted()
-    owners = {order.broker_order_id: order for order in orders.values() if order.broker_order_id}
+    owners = out.owners
+    owners |= {order.broker_order_id: order for order in orders.values() if order.broker_order_id}
     by_wire_id = {order.wire_id: order for order in orders.values()}
     for fact in _facts(report):
         order, owner = by_wire_id.get(fact.wire_id), owners.get(fact.broker_order_id)
@@ -246,7 +276,7 @@ def _park(
     )
 
 
-def _owners(account_id: UUID, facts: list[Fact]) -> set[UUID]:
+def _owners(account_id: UUID, facts: Iterable[Fact]) -> set[UUID]:
     """Return the ids of the orders that have learned these facts' broker ids."""
     names = {fact.broker_order_id for fact in facts}
     owners = Order.objects.filter(account_id=account_id, broker_order_id__in=names)

@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime
 
 import pytest
-from django.db import DatabaseError, IntegrityError, connection, transaction
+from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
 from brokers.messages import Report
@@ -142,17 +142,6 @@ class TestOrder:
     def test_can_not_begin_as(self, fields: dict[str, object], by: str) -> None:
         with pytest.raises(DatabaseError, match=by), transaction.atomic():
             OrderFactory(**fields)
-
-    def test_the_same_fills_can_not_have_a_leg_twice(self) -> None:
-        entry = OrderFactory()
-        leg = {"account": entry.account, "parent": entry, "leg": "stop_loss", "covers_from": 0}
-        OrderFactory(**leg)
-        OrderFactory(**leg | {"covers_from": 4})
-        OrderFactory(**leg | {"leg": "take_profit"})
-        OrderFactory(**leg | {"covers_from": None})  # the broker's own
-
-        with pytest.raises(IntegrityError, match="order_leg_once"), transaction.atomic():
-            OrderFactory(**leg)
 
     def test_an_order_for_money_is_whole_when_the_broker_says_so(self) -> None:
         told = {"quantity": None, "notional": 100, "order_type": "market", "limit_price": None}
