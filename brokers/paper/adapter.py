@@ -151,10 +151,7 @@ class PaperAdapter(BrokerAdapter):
     ) -> Report:
         answer = http.call(method, self._base_url + path, headers=self._headers, body=body)
         snapshot = self._read(answer, self._order)
-        if echoes is not None and (
-            (snapshot.wire_id, snapshot.symbol, snapshot.side, snapshot.quantity)
-            != (echoes.wire_id, echoes.symbol, echoes.side, echoes.quantity)
-        ):
+        if echoes is not None and _essence(snapshot) != _essence(echoes):
             raise Conflict("The exchange answered with another order.", call=answer.call)
         return Report(snapshots=(snapshot,), call=answer.call)
 
@@ -245,6 +242,19 @@ class PaperAdapter(BrokerAdapter):
 
     def _executions(self, told: Any) -> tuple[Fill, ...]:
         return _each(lambda one: translation.fill(one, self.dialect), told["executions"])
+
+
+def _essence(order: Snapshot | Ticket) -> tuple[object, ...]:
+    """Return what an order must have in common with the ticket it was made of."""
+    return (
+        order.wire_id,
+        order.symbol,
+        order.side,
+        order.quantity,
+        order.notional,
+        order.order_class,
+        order.position_effect,
+    )
 
 
 def _order(broker_order_id: str) -> str:

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from brokers.paper.amounts import EXACT, ZERO
-from brokers.paper.orders import Order, Terms
+from brokers.paper.orders import Order
+from brokers.paper.terms import Terms
 from brokers.vocabulary import Side
 
 CUSHION = Decimal("1.02")  # an order without a limit may fill a little above what is shown

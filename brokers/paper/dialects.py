@@ -17,6 +17,7 @@ from brokers.vocabulary import Status
 
 # Our words for theirs. A broker's other documented words are here too: it may use them tomorrow.
 PAPER_STATUSES = {
+    "accepted": Status.ACCEPTED,
     "waiting": Status.NEW,  # a stop that has not been reached is live all the same
     "working": Status.NEW,
     "part_filled": Status.PARTIALLY_FILLED,
@@ -99,6 +100,15 @@ PAPER_REFUSALS = Refusals(
             "invalid_quantity",
             "invalid_limit_price",
             "invalid_stop_price",
+            "invalid_notional",
+            "invalid_trail_price",
+            "invalid_trail_percent",
+            "invalid_expires_at",
+            "invalid_extended_hours",
+            "invalid_position_effect",
+            "invalid_order_class",
+            "invalid_take_profit",
+            "invalid_stop_loss",
             "invalid_parameter",
             "unknown_symbol",
             "not_tradable",

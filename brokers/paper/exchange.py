@@ -19,11 +19,12 @@ from brokers.paper.faults import Faults
 from brokers.paper.judging import judge
 from brokers.paper.ledger import Ledger
 from brokers.paper.market import Market
-from brokers.paper.orders import Order, Standing, Terms
+from brokers.paper.orders import Order, Standing
 from brokers.paper.promising import Promise, Promises
 from brokers.paper.queueing import AT_ONCE, end_of_day
 from brokers.paper.recording import News, Records
 from brokers.paper.refusals import Refusal
+from brokers.paper.terms import Terms
 from brokers.vocabulary import TimeInForce
 
 MARK_EVERY = timedelta(minutes=1)

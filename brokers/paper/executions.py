@@ -31,6 +31,7 @@ class Execution:
     price: Decimal
     at: datetime  # of the trade
     told_at: datetime  # of this word on it
+    fee: Decimal = ZERO  # what the trade costs beside its price, as long as it stands
     kind: ExecutionKind = ExecutionKind.FILL
     revision: int = 0
 
@@ -62,13 +63,14 @@ class Execution:
             "side": self.side.value,
             "quantity": write_amount(self.quantity),
             "price": write_amount(self.price),
+            "fee": write_amount(self.fee),
             "at": write_time(self.at),
             "told_at": write_time(self.told_at),
         }
 
 
 def execution_from(told: Mapping[str, Any]) -> Execution:
-    """Return the word whose JSON this is. In an old ledger there are only trades."""
+    """Return the word whose JSON this is. In an old ledger there are only trades, and no fees."""
     return Execution(
         id=told["id"],
         sequence=told["sequence"],
@@ -81,6 +83,7 @@ def execution_from(told: Mapping[str, Any]) -> Execution:
         side=Side(told["side"]),
         quantity=Decimal(told["quantity"]),
         price=Decimal(told["price"]),
+        fee=Decimal(told.get("fee", 0)),
         at=read_time(told["at"]),
         told_at=read_time(told.get("told_at", told["at"])),
     )

@@ -7,9 +7,10 @@ from brokers.paper.amounts import EXACT, ZERO, write_amount
 from brokers.paper.books import Books
 from brokers.paper.committing import asked_price, closable_by
 from brokers.paper.market import Instrument, Market
-from brokers.paper.orders import Order, Terms
+from brokers.paper.orders import Order
 from brokers.paper.refusals import Refusal
-from brokers.vocabulary import Side
+from brokers.paper.terms import Terms
+from brokers.vocabulary import OrderClass, Side
 
 
 def judge(
@@ -21,6 +22,13 @@ def judge(
         raise Refusal("not_tradable", f"{terms.symbol} can't be traded.", field="symbol")
     if not listing.opened:
         raise Refusal("market_closed", f"The market for {terms.symbol} is closed.")
+    if terms.order_class is not OrderClass.SIMPLE:
+        raise Refusal("invalid_order_class", "Orders with legs are not taken.", field="order_class")
+    for field, leg in (("take_profit", terms.take_profit), ("stop_loss", terms.stop_loss)):
+        if leg is not None:
+            raise Refusal(
+                f"invalid_{field}", f"{field} goes with an order class that has it.", field=field
+            )
     _judge_steps(terms, listing.instrument)
     _judge_means(
         account, terms, listing.instrument, books=books, market=market, replacing=replacing
@@ -28,6 +36,8 @@ def judge(
 
 
 def _judge_steps(terms: Terms, instrument: Instrument) -> None:
+    if terms.quantity is None:
+        raise Refusal("invalid_notional", "Orders are for a quantity.", field="notional")
     if not instrument.fractionable and terms.quantity % 1:
         raise Refusal(
             "invalid_quantity", f"{terms.symbol} trades in whole units.", field="quantity"
@@ -50,7 +60,7 @@ def _judge_means(
     market: Market,
     replacing: Order | None,
 ) -> None:
-    opening = terms.quantity
+    opening = terms.quantity or ZERO
     closable = closable_by(terms.side, held=account.held(terms.symbol))
     if closable:
         promised = books.commitments_of(account).promised(

@@ -19,12 +19,14 @@ from brokers.paper.amounts import (
     write_optional,
     write_time,
 )
-from brokers.vocabulary import OrderType, Side, TimeInForce
+from brokers.paper.terms import Terms, terms_from, terms_json
+from brokers.vocabulary import Leg, OrderType
 
 
 class Standing(StrEnum):
     """How an order stands, in the exchange's own words."""
 
+    ACCEPTED = "accepted"  # it waits for an auction, or for its market to open
     WAITING = "waiting"  # a stop whose price has not been reached
     WORKING = "working"
     PART_FILLED = "part_filled"
@@ -36,20 +38,6 @@ class Standing(StrEnum):
 
 
 ENDED = frozenset({Standing.FILLED, Standing.CANCELLED, Standing.EXPIRED, Standing.REPLACED})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
-    """What a client asks for, read and well-formed, before the exchange has judged it."""
-
-    client_order_id: str
-    symbol: str
-    side: Side
-    type: OrderType
-    time_in_force: TimeInForce
-    quantity: Decimal
-    limit_price: Decimal | None = None
-    stop_price: Decimal | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -67,6 +55,10 @@ class Order:
     filled: Decimal = ZERO
     cost: Decimal = ZERO  # Σ quantity × price, exact
     triggered: bool = False
+    high_water_mark: Decimal | None = None  # of a trailing stop: the best price since it is active
+    trailing_at: Decimal | None = None  # and where that puts its stop
+    parent: str = ""  # id of the order that this one is a leg of
+    leg: Leg | None = None
     replaces: str = ""
     replaced_by: str = ""
     reason: str = ""
@@ -80,8 +72,15 @@ class Order:
 
     @property
     def remaining(self) -> Decimal:
-        """What is still to be filled."""
-        return EXACT.subtract(self.terms.quantity, self.filled)
+        """What is still to be filled; nothing can be said of an order for an amount of money."""
+        quantity = self.terms.quantity
+        return ZERO if quantity is None else EXACT.subtract(quantity, self.filled)
+
+    @property
+    def stop_price(self) -> Decimal | None:
+        """Where its stop stands now; a trailing stop that is not active yet has none."""
+        trails = self.terms.type is OrderType.TRAILING_STOP
+        return self.trailing_at if trails else self.terms.stop_price
 
     def json(self) -> dict[str, Any]:
         """Return the order as the wire and the ledger have it."""
@@ -97,6 +96,10 @@ class Order:
             if self.filled
             else None,
             "triggered": self.triggered,
+            "stop_price": write_optional(self.stop_price),
+            "high_water_mark": write_optional(self.high_water_mark),
+            "parent": self.parent or None,
+            "leg": None if self.leg is None else self.leg.value,
             "replaces": self.replaces or None,
             "replaced_by": self.replaced_by or None,
             "reason": self.reason or None,
@@ -108,7 +111,9 @@ class Order:
 
 def order_from(told: Mapping[str, Any], *, account: str) -> Order:
     """Return the order whose JSON this is."""
-    ended_as = told.get("ended_as")  # not there in a ledger from before there were late fills
+    # What a ledger's older lines do not have, those orders did not have either.
+    ended_as, leg = told.get("ended_as"), told.get("leg")
+    mark = read_optional(told.get("high_water_mark"))
     order = Order(
         id=told["id"],
         sequence=told["sequence"],
@@ -121,6 +126,10 @@ def order_from(told: Mapping[str, Any], *, account: str) -> Order:
         filled=Decimal(told["filled_quantity"]),
         cost=Decimal(told["cost"]),
         triggered=told["triggered"],
+        high_water_mark=mark,
+        trailing_at=None if mark is None else read_optional(told["stop_price"]),
+        parent=told.get("parent") or "",
+        leg=None if leg is None else Leg(leg),
         replaces=told["replaces"] or "",
         replaced_by=told["replaced_by"] or "",
         reason=told["reason"] or "",
@@ -128,31 +137,3 @@ def order_from(told: Mapping[str, Any], *, account: str) -> Order:
     )
     order.told = order.json()  # the ledger's line may name a fault as well
     return order
-
-
-def terms_json(terms: Terms) -> dict[str, Any]:
-    """Return terms as the wire and the ledger have them."""
-    return {
-        "client_order_id": terms.client_order_id,
-        "symbol": terms.symbol,
-        "side": terms.side.value,
-        "type": terms.type.value,
-        "time_in_force": terms.time_in_force.value,
-        "quantity": write_amount(terms.quantity),
-        "limit_price": write_optional(terms.limit_price),
-        "stop_price": write_optional(terms.stop_price),
-    }
-
-
-def terms_from(told: Mapping[str, Any]) -> Terms:
-    """Return the terms whose JSON this is."""
-    return Terms(
-        client_order_id=told["client_order_id"],
-        symbol=told["symbol"],
-        side=Side(told["side"]),
-        type=OrderType(told["type"]),
-        time_in_force=TimeInForce(told["time_in_force"]),
-        quantity=Decimal(told["quantity"]),
-        limit_price=read_optional(told["limit_price"]),
-        stop_price=read_optional(told["stop_price"]),
-    )

@@ -24,6 +24,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 PAPER_WORDS: Words = {standing: standing.value for standing in Standing}
 ALPACA_WORDS: Words = {
+    Standing.ACCEPTED: "accepted",
     Standing.WAITING: "new",  # a stop is new until it is reached
     Standing.WORKING: "new",
     Standing.PART_FILLED: "partially_filled",
@@ -33,16 +34,25 @@ ALPACA_WORDS: Words = {
     Standing.EXPIRED: "expired",
     Standing.REPLACED: "replaced",
 }
-TAPP_WORDS: Words = {**ALPACA_WORDS, Standing.REPLACED: "canceled"}  # and replaced_by says the rest
+TAPP_WORDS: Words = {
+    **ALPACA_WORDS,
+    Standing.ACCEPTED: "pending_new",
+    Standing.REPLACED: "canceled",  # and replaced_by says the rest
+}
 CLEARSTREET_WORDS: Words = {standing: word.upper() for standing, word in ALPACA_WORDS.items()}
 GATEWAY_WORDS: Words = {
     **CLEARSTREET_WORDS,
+    Standing.ACCEPTED: "PENDING",
     Standing.WAITING: "PENDING",
     Standing.WORKING: "OPEN",
     Standing.CANCELLED: "CANCELLED",
     Standing.REPLACED: "CANCELLED",  # it has no word for it
 }
-BINANCE_WORDS: Words = {**CLEARSTREET_WORDS, Standing.REPLACED: "CANCELED"}
+BINANCE_WORDS: Words = {
+    **CLEARSTREET_WORDS,
+    Standing.ACCEPTED: "PENDING_NEW",
+    Standing.REPLACED: "CANCELED",
+}
 
 
 def _in_seconds(at: datetime) -> str:

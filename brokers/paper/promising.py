@@ -16,7 +16,7 @@ from typing import Any
 
 from brokers.paper.amounts import read_optional, read_time, write_optional, write_time
 from brokers.paper.ledger import Ledger
-from brokers.paper.orders import Terms, terms_from, terms_json
+from brokers.paper.terms import Terms, terms_from, terms_json
 
 PENDING, TAKEN, NEVER = "pending", "taken", "never"
 

@@ -20,8 +20,9 @@ from brokers.paper.books import Books
 from brokers.paper.executions import Execution
 from brokers.paper.ledger import Ledger
 from brokers.paper.matching import Part
-from brokers.paper.orders import Order, Standing, Terms
+from brokers.paper.orders import Order, Standing
 from brokers.paper.recalling import Memory
+from brokers.paper.terms import Terms
 from brokers.vocabulary import NEEDS_STOP
 
 ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # no 0 O 1 I: people read ids out over the phone

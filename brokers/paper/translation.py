@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from enum import StrEnum
+from typing import Any, TypeVar
 
 from brokers.messages import (
     Balance,
@@ -27,23 +28,47 @@ from brokers.parsing import (
     parse_time,
     parse_whole,
 )
-from brokers.vocabulary import ExecutionKind, OrderType, Side, Status, TimeInForce
+from brokers.vocabulary import (
+    ExecutionKind,
+    Leg,
+    OrderClass,
+    OrderType,
+    PositionEffect,
+    Side,
+    Status,
+    TimeInForce,
+)
+
+Word = TypeVar("Word", bound=StrEnum)
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def order_json(ticket: Ticket) -> dict[str, Any]:
-    """Translate a ticket into a request for an order."""
-    prices = {"limit_price": ticket.limit_price, "stop_price": ticket.stop_price}
-    return {
+    """Translate a ticket into a request for an order. What the ticket does not say is left out."""
+    target, stop = ticket.take_profit, ticket.stop_loss
+    asked = {
         "client_order_id": ticket.wire_id,
         "symbol": ticket.symbol,
         "side": ticket.side.value,
         "type": ticket.order_type.value,
         "time_in_force": ticket.time_in_force.value,
         "quantity": ticket.quantity,
-        **{name: price for name, price in prices.items() if price is not None},
+        "notional": ticket.notional,
+        "limit_price": ticket.limit_price,
+        "stop_price": ticket.stop_price,
+        "trail_price": ticket.trail_price,
+        "trail_percent": ticket.trail_percent,
+        "expires_at": ticket.expires_at and ticket.expires_at.astimezone(UTC).isoformat(),
+        "extended_hours": ticket.extended_hours or None,
+        "position_effect": ticket.position_effect and ticket.position_effect.value,
+        "order_class": None
+        if ticket.order_class is OrderClass.SIMPLE
+        else ticket.order_class.value,
+        "take_profit": target and {"limit_price": target.limit_price},
+        "stop_loss": stop and {"stop_price": stop.stop_price, "limit_price": stop.limit_price},
     }
+    return {name: value for name, value in asked.items() if value is not None}
 
 
 def snapshot(order: Mapping[str, Any], dialect: Dialect = PAPER) -> Snapshot:
@@ -51,24 +76,36 @@ def snapshot(order: Mapping[str, Any], dialect: Dialect = PAPER) -> Snapshot:
     status = dialect.statuses.get(order["status"], Status.INDETERMINATE)
     if status is Status.CANCELED and order["replaced_by"]:
         status = Status.REPLACED  # some have no word for it, and name the new order all the same
+    quantity = parse_optional_amount(order["quantity"])
+    notional = parse_optional_amount(order.get("notional"))
+    if quantity is None and notional is None:
+        raise ValueError("the order is for nothing")
     return Snapshot(
         broker_order_id=_name(order["id"]),
         wire_id=parse_text(order["client_order_id"]),
         symbol=_name(order["symbol"]),
         side=Side(order["side"]),
-        quantity=parse_amount(order["quantity"]),
+        quantity=quantity,
+        notional=notional,
         status=status,
         raw_status=parse_text(order["status"]),
         cumulative=parse_amount(order["filled_quantity"]),
         average_price=parse_optional_amount(order["average_price"]),
         version=parse_whole(order["version"]) if dialect.tells_version else _stamp(order, dialect),
         # A kind of order we do not know is no reason to lose sight of the order.
-        order_type=OrderType(order["type"]) if order["type"] in set(OrderType) else None,
-        time_in_force=TimeInForce(order["time_in_force"])
-        if order["time_in_force"] in set(TimeInForce)
-        else None,
+        order_type=_known(OrderType, order["type"]),
+        time_in_force=_known(TimeInForce, order["time_in_force"]),
         limit_price=parse_optional_amount(order["limit_price"]),
         stop_price=parse_optional_amount(order["stop_price"]),
+        trail_price=parse_optional_amount(order.get("trail_price")),
+        trail_percent=parse_optional_amount(order.get("trail_percent")),
+        high_water_mark=parse_optional_amount(order.get("high_water_mark")),
+        expires_at=None if order.get("expires_at") is None else parse_time(order.get("expires_at")),
+        extended_hours=order.get("extended_hours") is True,
+        position_effect=_known(PositionEffect, order.get("position_effect")),
+        order_class=_known(OrderClass, order.get("order_class")) or OrderClass.SIMPLE,
+        parent=parse_text(order.get("parent")),
+        leg=_known(Leg, order.get("leg")),
         replaces=parse_text(order["replaces"]),
         replaced_by=parse_text(order["replaced_by"]),
         reason=parse_text(order["reason"]),
@@ -91,6 +128,7 @@ def fill(execution: Mapping[str, Any], dialect: Dialect = PAPER) -> Fill:
         revision=parse_whole(execution["revision"]),
         symbol=_name(execution["symbol"]),
         side=Side(execution["side"]),
+        fee=parse_amount(execution.get("fee", "0")),
         wire_id=parse_text(execution["client_order_id"]),
         raw=_raw(execution),
     )
@@ -134,6 +172,7 @@ def instrument(told: Mapping[str, Any]) -> Instrument:
         tradable=told["tradable"] is True,
         fractionable=told["fractionable"] is True,
         price_increment=parse_amount(told["price_increment"]),
+        shortable=told.get("shortable", True) is True,
     )
 
 
@@ -162,6 +201,11 @@ def bar(told: Mapping[str, Any]) -> Bar:
 def _stamp(order: Mapping[str, Any], dialect: Dialect) -> int:
     """Return when an order last changed, as a whole number of microseconds."""
     return (dialect.read_time(order["updated_at"]) - EPOCH) // timedelta(microseconds=1)
+
+
+def _known(words: type[Word], told: object) -> Word | None:
+    """Return one of our words, or None for what is not among them."""
+    return words(told) if isinstance(told, str) and told in set(words) else None
 
 
 def _name(value: object) -> str:

@@ -15,8 +15,9 @@ from brokers.paper.accounts import Account, Webhook
 from brokers.paper.exchange import Exchange
 from brokers.paper.faults import Faults
 from brokers.paper.ledger import Ledger
-from brokers.paper.orders import Order, Terms
+from brokers.paper.orders import Order
 from brokers.paper.recording import News
+from brokers.paper.terms import Terms
 from brokers.vocabulary import OrderType, Side, TimeInForce
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)

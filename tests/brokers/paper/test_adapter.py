@@ -255,7 +255,7 @@ class TestConversation:
         ("order_type", "time_in_force"),
         [(kind, tif) for kind, tifs in PAPER_TERMS.takes.items() for tif in sorted(tifs)],
     )
-    def test_the_exchange_takes_whatever_the_passport_says(
+    def test_the_exchange_takes_whatever_the_passport_says_and_tells_it_as_asked(
         self, account, order_type, time_in_force
     ):
         ticket = replace(
@@ -270,7 +270,11 @@ class TestConversation:
         )
         account.adapter.passport.check(ticket)
 
-        assert account.adapter.submit(ticket).snapshots
+        (told,) = account.adapter.submit(ticket).snapshots
+
+        assert (told.order_type, told.time_in_force) == (order_type, time_in_force)
+        assert (told.trail_price, told.expires_at) == (ticket.trail_price, ticket.expires_at)
+        assert (told.limit_price, told.quantity) == (ticket.limit_price, ticket.quantity)
 
 
 def test_every_code_of_the_exchange_is_accounted_for():
