@@ -26,6 +26,8 @@ from brokers.paper.orders import Order
 from brokers.paper.personalities import PAPER, PERSONALITIES, Personality
 from brokers.vocabulary import Side
 
+TEN_THOUSAND = Decimal(10_000)
+
 
 class Duplicates(StrEnum):
     """What becomes of a second order with a client order id used before."""
@@ -78,6 +80,9 @@ class Account:
     shorting: bool = True
     duplicates: Duplicates = Duplicates.REJECT
     personality: Personality = PAPER
+    active: bool = True  # or else it may cancel, and nothing more
+    refuses_wash_trades: bool = False
+    fee_rate: Decimal = ZERO  # of each trade's worth, in parts of ten thousand
     webhook: Webhook | None = None
     cash: Decimal = ZERO
     positions: dict[str, Position] = field(default_factory=dict)
@@ -87,17 +92,24 @@ class Account:
 
     def book(self, execution: Execution) -> None:
         """Take in a trade: cash one way, the position the other."""
-        self._move(execution, 1 if execution.side is Side.BUY else -1)
+        self._move(execution, booked=True)
 
     def unbook(self, execution: Execution) -> None:
-        """Take a trade back."""
-        self._move(execution, -1 if execution.side is Side.BUY else 1)
+        """Take a trade back, and its fee."""
+        self._move(execution, booked=False)
 
-    def _move(self, execution: Execution, sign: int) -> None:
-        quantity = sign * execution.counts
+    def _move(self, execution: Execution, *, booked: bool) -> None:
+        adds = (execution.side is Side.BUY) == booked
+        quantity = execution.counts if adds else -execution.counts
         self.cash = EXACT.subtract(self.cash, EXACT.multiply(quantity, execution.price))
+        self.cash = EXACT.subtract(self.cash, execution.fee if booked else -execution.fee)
         position = self.positions.setdefault(execution.symbol, Position())
         position.add(quantity, execution.price)
+
+    def fee_on(self, quantity: Decimal, price: Decimal) -> Decimal:
+        """Return what a trade costs beside its price, to nine places."""
+        fee = EXACT.multiply(EXACT.multiply(quantity, price), self.fee_rate)
+        return per_unit(fee, TEN_THOUSAND)
 
     def held(self, symbol: str) -> Decimal:
         """Return the position in a symbol; nothing is zero."""
@@ -115,6 +127,9 @@ class Account:
             "shorting": self.shorting,
             "duplicates": self.duplicates.value,
             "personality": self.personality.name,
+            "active": self.active,
+            "refuses_wash_trades": self.refuses_wash_trades,
+            "fee_rate": write_amount(self.fee_rate),
             "webhook": None
             if hook is None
             else {"url": hook.url, "secret": hook.secret, "disabled": hook.disabled},
@@ -124,6 +139,8 @@ class Account:
 def account_from(record: Mapping[str, Any]) -> Account:
     """Return the account a record tells of, before any of its executions."""
     hook = record["webhook"]
+    # Without one, it is from before there were any; and so on below.
+    personality = PERSONALITIES[record.get("personality", PAPER.name)]
     return Account(
         key=record["key"],
         secret_digest=record["secret_digest"],
@@ -131,8 +148,10 @@ def account_from(record: Mapping[str, Any]) -> Account:
         deposit=Decimal(record["deposit"]),
         shorting=record["shorting"],
         duplicates=Duplicates(record["duplicates"]),
-        # Without one, it is from before there were any.
-        personality=PERSONALITIES[record.get("personality", PAPER.name)],
+        personality=personality,
+        active=record.get("active", True),
+        refuses_wash_trades=record.get("refuses_wash_trades", personality.refuses_wash_trades),
+        fee_rate=Decimal(record.get("fee_rate", 0)),
         webhook=None if hook is None else Webhook(**hook),
     )
 

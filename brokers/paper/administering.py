@@ -8,16 +8,19 @@ from aiohttp import web
 
 from brokers.paper import reading
 from brokers.paper.accounts import Account, Duplicates
-from brokers.paper.amounts import parse_amount
+from brokers.paper.amounts import ZERO, parse_amount, write_amount
 from brokers.paper.doors import digest, door
 from brokers.paper.house import Answer, Ask
 from brokers.paper.ledger import Line
+from brokers.paper.market import Phase
 from brokers.paper.personalities import PAPER, PERSONALITIES, Personality
 from brokers.paper.refusals import Refusal
 from brokers.paper.revising import bust, correct
 
 PAGE, MOST_LINES = 1_000, 10_000
 MOST_STEPS = 10_000
+MOST_FEE = Decimal(1_000)  # parts of ten thousand of a trade's worth: a tenth
+TREATMENT = ("shorting", "duplicates", "active", "refuses_wash_trades", "fee_rate")
 LINES = ("requests", "versions", "executions", "late", "webhooks", "attempts")
 
 
@@ -41,34 +44,33 @@ def open_account(ask: Ask) -> Answer:
     reading.check_fields(
         ask.told,
         required=("key", "secret", "cash"),
-        optional=("name", "shorting", "duplicates", "personality"),
+        optional=("name", "personality", *TREATMENT),
     )
     key = reading.read_text("key", ask.told["key"], longest=64)
     secret = reading.read_text("secret", ask.told["secret"], longest=200)
     existing = ask.house.exchange.books.accounts.get(key)
     if existing is not None and existing.secret_digest != digest(secret):
         raise Refusal("account_exists", "The key is in use with another secret.", field="key")
+    personality = _personality(ask, PAPER)
     account = existing or Account(
         key=key,
         secret_digest=digest(secret),
         name=reading.read_text("name", ask.told.get("name") or key, longest=100),
         deposit=_amount(ask, "cash"),
-        shorting=_flag(ask, "shorting", default=True),
-        duplicates=_duplicates(ask, Duplicates.REJECT),
-        personality=_personality(ask, PAPER),
+        personality=personality,
+        refuses_wash_trades=personality.refuses_wash_trades,
     )
     if existing is None:
+        _treat(ask, account)
         ask.house.exchange.records.keep_account(account, now=ask.now)
     return 200 if existing else 201, _account_json(account)
 
 
 def change_account(ask: Ask) -> Answer:
-    """Change how an account is treated."""
-    reading.check_fields(ask.told, required=(), optional=("shorting", "duplicates"))
+    """Change how an account is treated: what it may do, and what it pays for it."""
+    reading.check_fields(ask.told, required=(), optional=TREATMENT)
     account = _account(ask, ask.path["key"])
-    shorting = _flag(ask, "shorting", default=account.shorting)
-    account.duplicates = _duplicates(ask, account.duplicates)
-    account.shorting = shorting
+    _treat(ask, account)
     ask.house.exchange.records.keep_account(account, now=ask.now)
     return 200, _account_json(account)
 
@@ -95,26 +97,27 @@ def set_faults(ask: Ask) -> Answer:
 
 
 def move_market(ask: Ask) -> Answer:
-    """Set a symbol's price and hold it there, let it go, open or close it; or stop the clock."""
-    reading.check_fields(
-        ask.told, required=(), optional=("symbol", "price", "size", "release", "open", "ticking")
-    )
+    """Set a symbol's price and hold it there, let it go, open or close it; or stop the clock.
+
+    Opening and closing (`open`, or `phase` where out of hours is one) hold the auction first.
+    """
+    changes = ("price", "size", "release", "open", "phase", "ticking")
+    reading.check_fields(ask.told, required=(), optional=("symbol", *changes))
     exchange, market = ask.house.exchange, ask.house.exchange.market
     ticking = _flag(ask, "ticking", default=ask.house.ticking)
     if set(ask.told) - {"ticking"}:
-        reading.check_fields(
-            ask.told, required=("symbol",), optional=("price", "size", "release", "open", "ticking")
-        )
+        reading.check_fields(ask.told, required=("symbol",), optional=changes)
         symbol = reading.read_text("symbol", ask.told["symbol"], longest=32)
         listing = market.listing(symbol)
         price = _amount(ask, "price") if "price" in ask.told else listing.last
         size = _amount(ask, "size") if "size" in ask.told else None
         release = _flag(ask, "release", default=False)
-        listing.opened = _flag(ask, "open", default=listing.opened)
+        phase = _phase(ask, listing.phase)
         if release:
             market.release(symbol)
         elif "price" in ask.told or "size" in ask.told:
             market.set_price(symbol, price, size=size)
+        exchange.turn(symbol, phase, now=ask.now)
         exchange.mark(now=ask.now)
     ask.house.ticking = ticking
     return 200, {"ticking": ticking, "instruments": list(market.instruments())}
@@ -209,8 +212,29 @@ def _account_json(account: Account) -> dict[str, object]:
         "name": account.name,
         "shorting": account.shorting,
         "duplicates": account.duplicates.value,
+        "active": account.active,
+        "refuses_wash_trades": account.refuses_wash_trades,
+        "fee_rate": write_amount(account.fee_rate),
         "personality": account.personality.name,
     }
+
+
+def _treat(ask: Ask, account: Account) -> None:
+    """Change what is told of an account's treatment. Raises Refusal, having changed nothing."""
+    shorting = _flag(ask, "shorting", default=account.shorting)
+    active = _flag(ask, "active", default=account.active)
+    washes = _flag(ask, "refuses_wash_trades", default=account.refuses_wash_trades)
+    fee_rate = account.fee_rate
+    if "fee_rate" in ask.told:
+        free = ask.told["fee_rate"] == "0"
+        fee_rate = ZERO if free else _amount(ask, "fee_rate")
+    if fee_rate > MOST_FEE:
+        raise Refusal(
+            "invalid_parameter", f"fee_rate must be at most {MOST_FEE}.", field="fee_rate"
+        )
+    account.duplicates = _duplicates(ask, account.duplicates)
+    account.shorting, account.active = shorting, active
+    account.refuses_wash_trades, account.fee_rate = washes, fee_rate
 
 
 def _amount(ask: Ask, field: str) -> Decimal:
@@ -225,6 +249,21 @@ def _flag(ask: Ask, field: str, *, default: bool) -> bool:
     if not isinstance(value, bool):
         raise Refusal("invalid_parameter", f"{field} must be true or false.", field=field)
     return value
+
+
+def _phase(ask: Ask, default: Phase) -> Phase:
+    """Return the phase a market is to be in: named, or `open` and `closed` as true and false."""
+    if "phase" not in ask.told:
+        if "open" not in ask.told:
+            return default
+        return Phase.OPEN if _flag(ask, "open", default=False) else Phase.CLOSED
+    try:
+        return Phase(ask.told["phase"])
+    except ValueError as error:
+        known = ", ".join(Phase)
+        raise Refusal(
+            "invalid_parameter", f"phase must be one of {known}.", field="phase"
+        ) from error
 
 
 def _duplicates(ask: Ask, default: Duplicates) -> Duplicates:

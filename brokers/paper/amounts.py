@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from decimal import ROUND_HALF_EVEN, Context, Decimal, Inexact, InvalidOperation
+from decimal import ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal, Inexact, InvalidOperation
 
 # Twelve digits before the point and nine after, times the same, summed for ever, fits in 80.
 EXACT = Context(prec=80, traps=[Inexact, InvalidOperation])
 ROUNDED = Context(prec=80, rounding=ROUND_HALF_EVEN)
+DOWN = Context(prec=80, rounding=ROUND_FLOOR)
 NINE_PLACES = Decimal("1e-9")
 ZERO = Decimal(0)
 # No signs, no exponents, no other script's digits: what a person would write for an amount.
@@ -49,6 +50,11 @@ def read_optional(text: str | None) -> Decimal | None:
 def per_unit(total: Decimal, quantity: Decimal) -> Decimal:
     """Return total / quantity to nine places: the one figure that has to be rounded."""
     return ROUNDED.quantize(ROUNDED.divide(total, quantity), NINE_PLACES)
+
+
+def affordable(money: Decimal, price: Decimal) -> Decimal:
+    """Return how much of something money buys at a price, in nine decimals, rounded down."""
+    return DOWN.quantize(DOWN.divide(money, price), NINE_PLACES)
 
 
 def write_time(at: datetime) -> str:

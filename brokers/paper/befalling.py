@@ -14,10 +14,11 @@ from decimal import Decimal
 from brokers.paper.amounts import EXACT
 from brokers.paper.executions import Execution
 from brokers.paper.faults import Faults
+from brokers.paper.limiting import room_for
 from brokers.paper.market import Market
 from brokers.paper.orders import Order, Standing
 from brokers.paper.recording import Records, forced
-from brokers.paper.revising import bust, correct
+from brokers.paper.revising import bust, correct, most_of
 
 SOME = 4  # one correction in so many changes the quantity as well
 WHOLE = 3  # one forced fill in so many takes all that is left
@@ -105,10 +106,17 @@ class Fate:
         price = EXACT.add(standing.price, listing.instrument.increment)
         half = standing.quantity // 2
         less = half if half and self._luck.one_in(order.account, SOME) else standing.quantity
+        less = min(less, most_of(order, standing, price=price))
+        if not less:
+            return  # all the money is spent, and dearer it buys nothing
         correct(self._records, execution.id, quantity=less, price=price, now=now, fault="correct")
 
     def _force(self, order: Order, now: datetime, *, fault: str) -> None:
-        last = self._market.listings[order.terms.symbol].last
+        listing = self._market.listings[order.terms.symbol]
+        last, instrument = listing.last, listing.instrument
+        account = self._records.books.accounts[order.account]
         whole = self._luck.one_in(order.account, WHOLE)
-        execution = self._records.fill(order, forced(order, last, whole=whole), now, fault=fault)
-        self.traded(execution, order, now)
+        part = forced(order, last, whole=whole, room=room_for(order, account, instrument))
+        if part is not None:
+            execution = self._records.fill(order, part, now, fault=fault)
+            self.traded(execution, order, now)

@@ -1,15 +1,18 @@
 """What an account's open orders may still cost, kept up to date order by order.
 
+What may only lessen a position costs nothing, ever. An order to buy for an amount of money costs
+that amount, even where it closes a short: what it will buy is not known yet.
+
 Thousands may rest while the next one is judged: nothing is ever added up anew.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from brokers.paper.amounts import EXACT, ZERO
+from brokers.paper.amounts import EXACT, ZERO, affordable
 from brokers.paper.orders import Order
 from brokers.paper.terms import Terms
 from brokers.vocabulary import Side
@@ -24,7 +27,7 @@ class Share:
     """What one order adds to the sums of its way."""
 
     remaining: Decimal
-    worth: Decimal  # at its limit; nothing where it has none
+    worth: Decimal  # at its limit, or the money it is for; nothing where it has neither
 
 
 @dataclass(slots=True)
@@ -33,6 +36,7 @@ class Way:
 
     orders: dict[str, Order] = field(default_factory=dict)
     unpriced: dict[str, Order] = field(default_factory=dict)  # those without a limit
+    for_money: dict[str, Order] = field(default_factory=dict)
     shares: dict[str, Share] = field(default_factory=dict)
     remaining: Decimal = ZERO
     worth: Decimal = ZERO  # of those with a limit
@@ -47,12 +51,13 @@ class Way:
     def keep(self, order: Order) -> None:
         """Take an order in, or take in what has become of it."""
         self.drop(order)
-        limit = order.terms.limit_price
-        worth = ZERO if limit is None else EXACT.multiply(order.remaining, limit)
+        worth = _worth(order)
         self.shares[order.id] = Share(order.remaining, worth)
         if order.id not in self.orders:
             self._enter(order)
-        if limit is None:
+        if order.terms.notional is not None:
+            self.for_money[order.id] = order
+        elif order.terms.limit_price is None and not order.terms.only_closes:
             self.unpriced[order.id] = order
         self.remaining = EXACT.add(self.remaining, order.remaining)
         self.worth = EXACT.add(self.worth, worth)
@@ -70,15 +75,22 @@ class Way:
         self.drop(order)
         self.orders.pop(order.id, None)
         self.unpriced.pop(order.id, None)
+        self.for_money.pop(order.id, None)
 
-    def promised(self, *, without: Order | None) -> Decimal:
+    def promised(self, price_of: PriceOf, *, without: Order | None) -> Decimal:
         """Return what is still to be filled."""
-        share = None if without is None else self.shares.get(without.id)
-        return self.remaining if share is None else EXACT.subtract(self.remaining, share.remaining)
+        promised = self.remaining
+        if without is not None and without.id in self.shares:
+            promised = EXACT.subtract(promised, self.shares[without.id].remaining)
+        for order in self.for_money.values():
+            if order is not without:
+                price = order.terms.limit_price or price_of(order.terms.symbol)
+                promised = EXACT.add(promised, affordable(order.money, price))
+        return promised
 
     def cost(self, price_of: PriceOf, *, closable: Decimal, without: Order | None) -> Decimal:
         """Return what the orders may cost; the oldest of them close the position, for nothing."""
-        if closable >= self.promised(without=without):
+        if not self.for_money and closable >= self.promised(price_of, without=without):
             return ZERO
         cost = self.worth
         if without is not None and without.id in self.shares:
@@ -92,7 +104,8 @@ class Way:
             if order is not without:
                 closing = min(order.remaining, closable)
                 closable = EXACT.subtract(closable, closing)
-                cost = EXACT.subtract(cost, EXACT.multiply(closing, asked(order, price_of)))
+                if not order.terms.only_closes:
+                    cost = EXACT.subtract(cost, EXACT.multiply(closing, asked(order, price_of)))
         return cost
 
 
@@ -110,10 +123,17 @@ class Commitments:
         else:
             way.keep(order)
 
-    def promised(self, symbol: str, side: Side, *, without: Order | None = None) -> Decimal:
+    def promised(
+        self, symbol: str, side: Side, price_of: PriceOf, *, without: Order | None = None
+    ) -> Decimal:
         """Return how much of a symbol open orders of one side are still to fill."""
         way = self._ways.get((symbol, side))
-        return ZERO if way is None else way.promised(without=without)
+        return ZERO if way is None else way.promised(price_of, without=without)
+
+    def open(self, symbol: str, side: Side) -> Iterable[Order]:
+        """Return the open orders of one side in a symbol, oldest first."""
+        way = self._ways.get((symbol, side))
+        return () if way is None else way.orders.values()
 
     def cost(
         self,
@@ -128,6 +148,16 @@ class Commitments:
             closable = closable_by(side, held=held(symbol))
             cost = EXACT.add(cost, way.cost(price_of, closable=closable, without=without))
         return cost
+
+
+def _worth(order: Order) -> Decimal:
+    """Return what an order may cost as far as it alone tells."""
+    limit = order.terms.limit_price
+    if order.terms.only_closes:
+        return ZERO
+    if order.terms.notional is not None:
+        return order.money
+    return ZERO if limit is None else EXACT.multiply(order.remaining, limit)
 
 
 def closable_by(side: Side, *, held: Decimal) -> Decimal:

@@ -15,7 +15,8 @@ No = tuple[int, dict[str, Any]]
 
 MALFORMED = "malformed"  # every code about a field of the request that is missing or makes no sense
 
-# Exchange's code → status, code. Alpaca has one code for many things, told apart by their texts.
+# Exchange's rule, or else its code → status, code. Alpaca has one code for many things, told apart
+# by their texts.
 ALPACA: Mapping[str, tuple[int, int]] = {
     MALFORMED: (422, 40010001),
     "duplicate_client_order_id": (422, 40010001),
@@ -26,12 +27,49 @@ ALPACA: Mapping[str, tuple[int, int]] = {
     "unknown_symbol": (422, 42210000),
     "not_tradable": (422, 42210000),
     "market_closed": (422, 42210000),
+    "account_not_active": (403, 40310000),
+    "wash_trade": (403, 40310000),
+    "position_effect_mismatch": (422, 42210000),
+    "not_replaceable": (422, 42210000),
+    "replace_held": (422, 42210000),
+    "insufficient_quantity": (403, 40310000),
+    "not_fractionable": (403, 40310000),
+    "least_money": (403, 40310000),
+    "sub_penny": (422, 42210000),
+    "extended_hours": (422, 42210000),
+    "fractional_time": (422, 42210000),
+    "fractional_short": (422, 42210000),
+    "crypto_time": (422, 42210000),
     "too_late": (422, 42210000),
     "filled_further": (422, 42210000),
     "not_found": (404, 40410000),
     "unauthorized": (401, 40110000),
     "too_many": (429, 42910000),
     "internal": (500, 50010000),
+}
+# What it says in words of its own; `{…}` are the refusal's facts.
+ALPACA_SAYS: Mapping[str, str] = {
+    "duplicate_client_order_id": "client_order_id must be unique",
+    "insufficient_buying_power": "insufficient buying power",
+    "insufficient_position": "account is not allowed to short",
+    "insufficient_quantity": "insufficient qty available for order"
+    " (requested: {requested}, available: {available})",
+    "not_shortable": 'asset "{symbol}" cannot be sold short',
+    "account_not_active": "account is not active",
+    "wash_trade": "potential wash trade detected. use complex orders",
+    "position_effect_mismatch": "position intent mismatch, inferred: {inferred},"
+    " specified: {specified}",
+    "not_replaceable": "unable to replace order",
+    "replace_held": "cannot replace order in accepted status",
+    "not_fractionable": 'asset "{symbol}" is not fractionable',
+    "least_money": "cost basis must be >= minimal amount of order {least}",
+    "sub_penny": "invalid {field} {given}."
+    " sub-penny increment does not fulfill minimum pricing criteria",
+    "extended_hours": "extended hours order must be DAY or GTC limit orders",
+    "fractional_time": "fractional orders must be DAY orders",
+    "fractional_short": "fractional orders cannot be sold short",
+    "crypto_time": "invalid crypto time_in_force",
+    "crypto_type": "invalid order type for crypto order",
 }
 TAPP: Mapping[str, tuple[int, str]] = {
     MALFORMED: (400, "VALIDATION_ERROR"),
@@ -45,6 +83,10 @@ TAPP: Mapping[str, tuple[int, str]] = {
     "unknown_symbol": (422, "SYMBOL_NOT_TRADABLE"),
     "not_tradable": (422, "SYMBOL_NOT_TRADABLE"),
     "market_closed": (422, "MARKET_CLOSED"),
+    "account_not_active": (422, "ACCOUNT_NOT_ACTIVE"),
+    "position_effect_mismatch": (400, "VALIDATION_ERROR"),
+    "wash_trade": (422, "INVALID_ORDER_STATE"),
+    "not_replaceable": (422, "INVALID_ORDER_STATE"),
     "too_late": (422, "INVALID_ORDER_STATE"),
     "filled_further": (422, "INVALID_ORDER_STATE"),
     "not_found": (404, "ORDER_NOT_FOUND"),
@@ -64,6 +106,10 @@ CLEARSTREET: Mapping[str, int] = {
     "unknown_symbol": 400,
     "not_tradable": 400,
     "market_closed": 400,
+    "account_not_active": 400,
+    "position_effect_mismatch": 422,
+    "wash_trade": 400,
+    "not_replaceable": 400,
     "too_late": 400,
     "filled_further": 400,
 }
@@ -80,6 +126,10 @@ GATEWAY: Mapping[str, tuple[int, str, str]] = {
     "unknown_symbol": (422, "ORDER_REJECTED", "INVALID_SYMBOL"),
     "not_tradable": (422, "ORDER_REJECTED", "INVALID_SYMBOL"),
     "market_closed": (422, "ORDER_REJECTED", "MARKET_CLOSED"),
+    "account_not_active": (422, "ORDER_REJECTED", "40310000"),
+    "position_effect_mismatch": (422, "ORDER_REJECTED", "REDUCE_ONLY_VIOLATED"),
+    "wash_trade": (422, "ORDER_REJECTED", "40310000"),
+    "not_replaceable": (409, "ORDER_NOT_MODIFIABLE", ""),
     "too_late": (409, "ORDER_NOT_MODIFIABLE", ""),
     "filled_further": (409, "ORDER_NOT_MODIFIABLE", ""),
     "not_found": (404, "ORDER_NOT_FOUND", ""),
@@ -105,6 +155,10 @@ BINANCE: Mapping[str, tuple[int, int, str]] = {
     "declined": (400, -2010, "This action is disabled on this account."),
     "not_tradable": (400, -2010, "This symbol is not permitted for this account."),
     "market_closed": (400, -2010, "Market is closed."),
+    "account_not_active": (400, -2010, "This action is disabled on this account."),
+    "position_effect_mismatch": (400, -2022, "ReduceOnly Order is rejected."),
+    "wash_trade": (400, -2010, "This action is disabled on this account."),
+    "not_replaceable": (400, -2022, "Order cancel-replace failed."),
     "too_late": (400, -2011, "Unknown order sent."),
     "filled_further": (400, -2022, "Order cancel-replace failed."),
     "not_found": (400, -2013, "Order does not exist."),
@@ -120,11 +174,12 @@ def as_paper(refusal: Refusal) -> No:
 
 
 def as_alpaca(refusal: Refusal) -> No:
-    """Say it with a number and a text. A duplicate has the number of a bad parameter."""
-    status, code = ALPACA.get(_kind(refusal), (refusal.status, refusal.status * 100_000))
-    duplicate = refusal.code == "duplicate_client_order_id"
-    words = "client_order_id must be unique" if duplicate else str(refusal)
-    return status, {"code": code, "message": words}
+    """Say it with a number, a text and the facts. A duplicate has the number of a bad parameter."""
+    found = ALPACA.get(refusal.rule) or ALPACA.get(_kind(refusal))
+    status, code = found or (refusal.status, refusal.status * 100_000)
+    says = ALPACA_SAYS.get(refusal.rule)
+    words = says.format(field=refusal.field, **refusal.facts) if says else str(refusal)
+    return status, {"code": code, "message": words, **refusal.facts}
 
 
 def as_tapp(refusal: Refusal) -> No:

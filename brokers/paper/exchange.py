@@ -10,22 +10,23 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from brokers.paper import matching
 from brokers.paper.accounts import Account, Duplicates
 from brokers.paper.amounts import write_amount
 from brokers.paper.befalling import Fate
 from brokers.paper.books import Books
 from brokers.paper.faults import Faults
-from brokers.paper.judging import judge
+from brokers.paper.judging import Judge
 from brokers.paper.ledger import Ledger
-from brokers.paper.market import Market
+from brokers.paper.market import Market, Phase
 from brokers.paper.orders import Order, Standing
 from brokers.paper.promising import Promise, Promises
-from brokers.paper.queueing import AT_ONCE, end_of_day
 from brokers.paper.recording import News, Records
 from brokers.paper.refusals import Refusal
+from brokers.paper.sessions import active_standing, midnight_before, trades_in
 from brokers.paper.terms import Terms
-from brokers.vocabulary import TimeInForce
+from brokers.paper.trailing import better, stop_behind
+from brokers.paper.working import Works
+from brokers.vocabulary import OrderType
 
 MARK_EVERY = timedelta(minutes=1)
 
@@ -49,19 +50,26 @@ class Exchange:
         self.records = Records(ledger, now=now, tell=tell)
         self.books: Books = self.records.books
         self.promises = Promises(ledger)
-        marks = [line.body for line in ledger.latest("marks")]
-        prices = {symbol: Decimal(price) for symbol, price in marks[-1].items()} if marks else {}
+        marks = list(ledger.latest("marks"))[-1:]
+        prices = {symbol: Decimal(told) for mark in marks for symbol, told in mark.body.items()}
         self.market = Market(seed=seed, now=now, prices=prices)
+        for line in ledger.latest("sessions"):
+            self.market.listings[line.name].phase = Phase(line.body["phase"])
         self.fate = Fate(self.records, self.market, luck or Faults(seed=seed))
+        self.works = Works(self.records, self.market, self.fate)
         self._marked_at = now
+        # The day that was under way when it last ran may have ended since.
+        self._day = midnight_before(marks[0].at if marks else now)
 
     def place(self, account: Account, terms: Terms, *, now: datetime) -> tuple[Order, bool]:
         """Take an order and work it at once. Returns it, and whether it is new. Raises Refusal."""
+        _check_active(account)
         earlier = self._earlier(account, terms)
         if earlier is not None:
             return earlier, False
-        judge(account, terms, books=self.books, market=self.market)
-        return self._enter(account, terms, now=self.records.time(now)), True
+        now = self.records.time(now)
+        self._judge(account, terms, now=now)
+        return self._enter(account, terms, now=now), True
 
     def replace(
         self,
@@ -78,6 +86,7 @@ class Exchange:
         has filled. A client that says how much it knows to be `filled` is
         refused if there is more: its quantity was reckoned without that.
         """
+        _check_active(account)
         earlier = self._earlier(account, terms)
         if earlier is not None:
             return earlier, False
@@ -90,8 +99,8 @@ class Exchange:
                 f"{write_amount(old.filled)} is filled by now.",
                 field="filled_quantity",
             )
-        judge(account, terms, books=self.books, market=self.market, replacing=old)
         now = self.records.time(now)
+        self._judge(account, terms, now=now, replacing=old)
         return self._enter(account, terms, now=now, instead_of=old), True
 
     def cancel(self, account: Account, order_id: str, *, now: datetime) -> Order:
@@ -108,12 +117,27 @@ class Exchange:
     def step(self, *, now: datetime) -> None:
         """Move the market by a tick, and every open order that it has reached."""
         now = self.records.time(now)
+        midnight = midnight_before(now)
+        is_new_day = midnight > self._day
+        if is_new_day:
+            self.works.end_day(midnight, now=now)
         self.market.step(now=now)
-        for order in self.books.queue.due(self.books.orders, self.market.listings, now=now):
-            self._work(order, now)
+        if is_new_day:
+            self.works.begin_day(midnight, now=now)
+        self.works.tick(now=now)
         self.catch_up(now=now)
-        if now - self._marked_at >= MARK_EVERY:
+        if is_new_day or now - self._marked_at >= MARK_EVERY:
+            self._day = midnight
             self.mark(now=now)
+
+    def turn(self, symbol: str, phase: Phase, *, now: datetime) -> None:
+        """Open or close a market, or let it trade out of hours. Raises Refusal."""
+        listing = self.market.listing(symbol)
+        if listing.phase is phase:
+            return
+        now = self.records.time(now)
+        self.works.turn(listing, phase, now=now)
+        self.ledger.append("sessions", {"phase": phase.value}, at=now, name=symbol)
 
     def catch_up(self, *, now: datetime) -> None:
         """Do what is due by the clock, whether or not the market moves."""
@@ -150,6 +174,18 @@ class Exchange:
             field="client_order_id",
         )
 
+    def _judge(
+        self, account: Account, terms: Terms, *, now: datetime, replacing: Order | None = None
+    ) -> None:
+        Judge(
+            account=account,
+            terms=terms,
+            books=self.books,
+            market=self.market,
+            now=now,
+            replacing=replacing,
+        ).check()
+
     def _still_open(self, account: Account, order_id: str) -> Order:
         order = self.books.order(account, order_id)
         if order.ended or order.standing is Standing.CANCEL_PENDING:
@@ -160,13 +196,26 @@ class Exchange:
         self, account: Account, terms: Terms, *, now: datetime, instead_of: Order | None = None
     ) -> Order:
         """Take a judged order in, in an older one's place if there is one, and work it."""
-        old = instead_of
-        order = self.records.enter(account, terms, now=now, replaces="" if old is None else old.id)
+        old, listing = instead_of, self.market.listing(terms.symbol)
+        is_active = trades_in(terms, listing.phase)
+        mark = None if old is None else old.high_water_mark
+        if is_active and terms.type is OrderType.TRAILING_STOP:
+            mark = better(terms.side, mark, listing.last)
+        order = self.records.enter(
+            account,
+            terms,
+            active_standing(terms) if is_active else Standing.ACCEPTED,
+            now=now,
+            active_at=now if is_active else None,
+            high_water_mark=mark,
+            trailing_at=mark and stop_behind(terms, listing.instrument, mark=mark),
+            replaces="" if old is None else old.id,
+        )
         if old is not None:
             old.replaced_by = order.id
             self.records.end(old, Standing.REPLACED, now)
         self.fate.entered(order, now)
-        self._work(order, now)
+        self.works.work(order, now)
         return order
 
     def _keep(self, promise: Promise, *, now: datetime) -> None:
@@ -184,29 +233,7 @@ class Exchange:
         else:
             self.promises.kept(promise, order.id, now=now)
 
-    def _work(self, order: Order, now: datetime) -> None:
-        """Do to an open order whatever is due: cancel, expire, trigger, fill."""
-        listing = self.market.listings[order.terms.symbol]
-        if order.standing is Standing.CANCEL_PENDING:
-            self._cancel(order, now)
-            return
-        if order.terms.time_in_force is TimeInForce.DAY and now >= end_of_day(order):
-            self.records.end(order, Standing.EXPIRED, now, reason="The day is over.")
-            return
-        if not listing.opened or not matching.is_triggered(order, last=listing.last):
-            return
-        if order.standing is Standing.WAITING:
-            order.standing, order.triggered = Standing.WORKING, True
-            self.records.change(order, now)
-        for part in matching.take(order, listing):
-            self.fate.traded(self.records.fill(order, part, now), order, now)
-        if not order.ended and order.terms.time_in_force in AT_ONCE:
-            reason = "No more could be filled at once."
-            self.records.end(order, Standing.CANCELLED, now, reason=reason)
 
-    def _cancel(self, order: Order, now: datetime) -> None:
-        self.fate.before_cancel(order, now)
-        if not order.ended:
-            reason = "Cancelled at the client's request."
-            self.records.end(order, Standing.CANCELLED, now, reason=reason)
-            self.fate.canceled(order, now)
+def _check_active(account: Account) -> None:
+    if not account.active:
+        raise Refusal("account_not_active", "The account is not active.")

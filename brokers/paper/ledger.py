@@ -29,6 +29,7 @@ TABLES = {
     "webhooks": "news owed to an account's webhook",
     "attempts": "one try at delivering a webhook, and what came of it",
     "settings": "the faults as they are now set",
+    "sessions": "a market as it now is: open, closed or out of hours",
     "marks": "the market's prices",
 }
 UNIQUE = ("executions", "webhooks")  # tables in which a name occurs once

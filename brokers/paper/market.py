@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
+from enum import StrEnum
 from random import Random
 
 from brokers.paper.amounts import write_amount, write_time
@@ -19,9 +20,23 @@ from brokers.paper.refusals import Refusal
 from brokers.vocabulary import Side
 
 CENT = Decimal("0.01")
+FINE = Decimal("0.0001")  # the step of equities' prices below one
 LEVELS = 2  # prices shown on either side: enough for a fill in parts at several prices
 SHOWN = (1_000, 4_000)  # worth of one level: a hundred AAPL take a few ticks, as a person can see
 WANDER = 4_000  # a tick moves a price by up to one part in this many
+
+
+class Phase(StrEnum):
+    """What a listing's market is doing."""
+
+    OPEN = "open"
+    EXTENDED = "extended"  # before or after hours: only orders that asked for it trade
+    CLOSED = "closed"
+
+    @property
+    def as_words(self) -> str:
+        """What one says that a market is."""
+        return "out of hours" if self is Phase.EXTENDED else self.value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +52,10 @@ class Instrument:
     shortable: bool = True
     always_closed: bool = False
     increment: Decimal = CENT
+
+    def tick(self, price: Decimal) -> Decimal:
+        """Return the step that prices around this one are multiples of."""
+        return FINE if self.kind == "equity" and price < 1 else self.increment
 
 
 INSTRUMENTS: Mapping[str, Instrument] = {
@@ -82,7 +101,7 @@ class Listing:
     price: int
     anchor: int
     chart: Chart
-    opened: bool
+    phase: Phase = Phase.OPEN
     bids: list[Level] = field(default_factory=list)
     asks: list[Level] = field(default_factory=list)
     held: bool = False  # an admin has set the price, and it stays
@@ -116,15 +135,16 @@ class Market:
                 wiggle=max(1, anchor // 1_500),
                 random=Random(f"{seed}:{symbol}:past"),  # noqa: S311
             )
-            listing = Listing(instrument, price, anchor, chart, not instrument.always_closed)
+            phase = Phase.CLOSED if instrument.always_closed else Phase.OPEN
+            listing = Listing(instrument, price, anchor, chart, phase)
             self.listings[symbol] = listing
             self._show(listing)
 
     def step(self, *, now: datetime) -> None:
-        """Move every open listing by a tick and show fresh size."""
+        """Move every listing that is not closed by a tick, and show fresh size."""
         self.at = now
         for listing in self.listings.values():
-            if not listing.opened:
+            if listing.phase is Phase.CLOSED:
                 continue
             if not listing.held:
                 most = max(1, listing.price // WANDER)
@@ -187,7 +207,8 @@ class Market:
                 "name": instrument.name,
                 "kind": instrument.kind,
                 "tradable": instrument.tradable,
-                "open": listing.opened,
+                "open": listing.phase is Phase.OPEN,
+                "phase": listing.phase.value,
                 "fractionable": instrument.fractionable,
                 "shortable": instrument.shortable,
                 "price_increment": write_amount(instrument.increment),

@@ -11,7 +11,9 @@ from typing import Any
 
 from brokers.paper.amounts import (
     EXACT,
+    NINE_PLACES,
     ZERO,
+    affordable,
     per_unit,
     read_optional,
     read_time,
@@ -20,7 +22,7 @@ from brokers.paper.amounts import (
     write_time,
 )
 from brokers.paper.terms import Terms, terms_from, terms_json
-from brokers.vocabulary import Leg, OrderType
+from brokers.vocabulary import NEEDS_STOP, Leg, OrderType
 
 
 class Standing(StrEnum):
@@ -37,6 +39,7 @@ class Standing(StrEnum):
     REPLACED = "replaced"
 
 
+WITH_STOP = NEEDS_STOP | {OrderType.TRAILING_STOP}
 ENDED = frozenset({Standing.FILLED, Standing.CANCELLED, Standing.EXPIRED, Standing.REPLACED})
 
 
@@ -54,6 +57,7 @@ class Order:
     version: int = 0
     filled: Decimal = ZERO
     cost: Decimal = ZERO  # Σ quantity × price, exact
+    active_at: datetime | None = None  # since when it is in the market; None: it is yet to be
     triggered: bool = False
     high_water_mark: Decimal | None = None  # of a trailing stop: the best price since it is active
     trailing_at: Decimal | None = None  # and where that puts its stop
@@ -72,9 +76,30 @@ class Order:
 
     @property
     def remaining(self) -> Decimal:
-        """What is still to be filled; nothing can be said of an order for an amount of money."""
+        """What is still to be filled; zero for an order for an amount of money, see `money`."""
         quantity = self.terms.quantity
         return ZERO if quantity is None else EXACT.subtract(quantity, self.filled)
+
+    @property
+    def money(self) -> Decimal:
+        """What is still to be spent or fetched; zero for an order for a quantity."""
+        notional = self.terms.notional
+        return ZERO if notional is None else EXACT.subtract(notional, self.cost)
+
+    def is_full(self, *, at: Decimal) -> bool:
+        """Whether nothing is left to fill: of money, when it can't be had for it at a price."""
+        if self.terms.notional is None:
+            return not self.remaining
+        return self.money < EXACT.multiply(NINE_PLACES, at)
+
+    def wanted(self, *, at: Decimal, spent: Decimal = ZERO, taken: Decimal = ZERO) -> Decimal:
+        """Return how much it still wants at a price, beyond what is spent and taken already.
+
+        Money is turned into a quantity of nine decimals, rounded down: never more than there is.
+        """
+        if self.terms.notional is None:
+            return EXACT.subtract(self.remaining, taken)
+        return affordable(EXACT.subtract(self.money, spent), at)
 
     @property
     def stop_price(self) -> Decimal | None:
@@ -95,6 +120,7 @@ class Order:
             "average_price": write_amount(per_unit(self.cost, self.filled))
             if self.filled
             else None,
+            "active_at": None if self.active_at is None else write_time(self.active_at),
             "triggered": self.triggered,
             "stop_price": write_optional(self.stop_price),
             "high_water_mark": write_optional(self.high_water_mark),
@@ -113,6 +139,7 @@ def order_from(told: Mapping[str, Any], *, account: str) -> Order:
     """Return the order whose JSON this is."""
     # What a ledger's older lines do not have, those orders did not have either.
     ended_as, leg = told.get("ended_as"), told.get("leg")
+    active_at = told.get("active_at", told["created_at"])
     mark = read_optional(told.get("high_water_mark"))
     order = Order(
         id=told["id"],
@@ -125,6 +152,7 @@ def order_from(told: Mapping[str, Any], *, account: str) -> Order:
         version=told["version"],
         filled=Decimal(told["filled_quantity"]),
         cost=Decimal(told["cost"]),
+        active_at=None if active_at is None else read_time(active_at),
         triggered=told["triggered"],
         high_water_mark=mark,
         trailing_at=None if mark is None else read_optional(told["stop_price"]),

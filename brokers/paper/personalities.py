@@ -16,6 +16,7 @@ from brokers.paper import declining
 from brokers.paper.amounts import read_time, write_time
 from brokers.paper.orders import Standing
 from brokers.paper.refusals import Refusal
+from brokers.vocabulary import OrderType, TimeInForce
 
 Words = Mapping[Standing, str]
 Stamp = Callable[[datetime], str | int]
@@ -84,6 +85,15 @@ class Personality:
     tells_newest_only: bool = False  # of several orders with one client order id
     declines_misses: bool = False  # a lookup by an unknown client order id; or else an empty list
     cancels_ended: bool = False  # a cancel that comes too late is answered with the order
+    holds_until_open: bool = False  # orders for a market that is closed; or else it refuses them
+    replaces_held: bool = True  # and lets those be replaced
+    refuses_wash_trades: bool = False  # unless the account is set otherwise
+    money_at_market_only: bool = False  # an order for an amount of money is a market order
+    crypto_types: frozenset[OrderType] = frozenset(OrderType)
+    crypto_times: frozenset[TimeInForce] = frozenset(TimeInForce) - {
+        TimeInForce.OPG,
+        TimeInForce.CLS,
+    }
     retries: bool = False  # it sends an order on to its own broker again when no answer comes
 
     def order(self, told: Mapping[str, Any]) -> dict[str, Any]:
@@ -94,7 +104,8 @@ class Personality:
             "created_at": self.stamp(read_time(told["created_at"])),
             "updated_at": self.stamp(read_time(told["updated_at"])),
         }
-        out.pop("ended_as", None)  # its own affair
+        for own in ("ended_as", "active_at"):  # its own affair
+            out.pop(own, None)
         return out if self.tells_version else _without_version(out)
 
     def execution(self, told: Mapping[str, Any]) -> dict[str, Any]:
@@ -119,6 +130,11 @@ PERSONALITIES: Mapping[str, Personality] = {
             words=ALPACA_WORDS,
             declines=declining.as_alpaca,
             declines_misses=True,
+            holds_until_open=True,
+            replaces_held=False,
+            refuses_wash_trades=True,
+            crypto_types=frozenset({OrderType.MARKET, OrderType.LIMIT, OrderType.STOP_LIMIT}),
+            crypto_times=frozenset({TimeInForce.GTC, TimeInForce.IOC}),
         ),
         Personality(
             name="tapp",
@@ -127,6 +143,7 @@ PERSONALITIES: Mapping[str, Personality] = {
             stamp=_in_seconds,
             grain=timedelta(seconds=1),
             reuses_execution_ids=True,
+            money_at_market_only=True,
         ),
         Personality(
             name="clearstreet",
@@ -135,6 +152,7 @@ PERSONALITIES: Mapping[str, Personality] = {
             stamp=_in_nanoseconds,
             by_id_knows_open_only=True,
             cancels_ended=True,
+            money_at_market_only=True,
         ),
         Personality(
             name="gateway",
@@ -142,6 +160,7 @@ PERSONALITIES: Mapping[str, Personality] = {
             declines=declining.as_gateway,
             filters_by_client_id=False,
             retries=True,
+            money_at_market_only=True,
         ),
         Personality(
             name="binance",
@@ -152,6 +171,7 @@ PERSONALITIES: Mapping[str, Personality] = {
             frees_ids=True,
             tells_newest_only=True,
             declines_misses=True,
+            money_at_market_only=True,
         ),
     )
 }

@@ -1,6 +1,7 @@
 """Which open orders have anything to do at a tick. The rest is not even looked at.
 
-Resting orders lie sorted by their price, so that the market finds those it has reached.
+Resting orders lie sorted by their price, so that the market finds those it has reached. A trailing
+stop lies by its mark as well, so that a better price finds those it moves.
 """
 
 from __future__ import annotations
@@ -9,14 +10,13 @@ import heapq
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 
 from brokers.paper.market import Listing
 from brokers.paper.orders import Order, Standing
-from brokers.vocabulary import Side, TimeInForce
-
-AT_ONCE = frozenset({TimeInForce.IOC, TimeInForce.FOK})
+from brokers.paper.sessions import AT_ONCE, expiry
+from brokers.vocabulary import Side
 
 Place = tuple[Decimal, int, str]  # price, sequence, order id
 
@@ -30,9 +30,11 @@ class Line:
     """The open orders of one symbol."""
 
     eager: dict[str, None] = field(default_factory=dict)  # to be worked at each tick
-    # By limit and by stop, cheapest first.
+    asleep: dict[str, None] = field(default_factory=dict)  # until an auction, or the opening
+    # By limit, by stop and by high-water mark, cheapest first.
     limits: dict[Side, list[Place]] = field(default_factory=_by_side)
     stops: dict[Side, list[Place]] = field(default_factory=_by_side)
+    marks: dict[Side, list[Place]] = field(default_factory=_by_side)
 
     def reached(self, listing: Listing) -> Iterable[str]:
         """Yield the ids of those the market has reached."""
@@ -42,6 +44,8 @@ class Line:
         yield from _ids(_up_to(self.limits[Side.SELL], bid))
         yield from _ids(_up_to(self.stops[Side.BUY], last))
         yield from _ids(_from(self.stops[Side.SELL], last))
+        yield from _ids(_above(self.marks[Side.BUY], last))
+        yield from _ids(_below(self.marks[Side.SELL], last))
 
 
 class Queue:
@@ -49,31 +53,37 @@ class Queue:
 
     def __init__(self) -> None:
         self._lines: dict[str, Line] = {}
-        self._places: dict[str, tuple[list[Place], Place]] = {}
-        self._days: list[tuple[datetime, int, str]] = []  # a heap: when a day order expires
+        self._places: dict[str, list[tuple[list[Place], Place]]] = {}
+        self._expiries: list[tuple[datetime, int, str]] = []  # a heap
 
     def enter(self, order: Order) -> None:
-        """Take a new order in."""
-        if order.terms.time_in_force is TimeInForce.DAY:
-            heapq.heappush(self._days, (end_of_day(order), order.sequence, order.id))
+        """Take an order in that is new, new in the market, or in it again."""
+        until = expiry(order)
+        if until is not None:
+            heapq.heappush(self._expiries, (until, order.sequence, order.id))
         self.keep(order)
 
     def keep(self, order: Order) -> None:
         """Put an order where it belongs now, or nowhere once it has ended."""
         line = self._lines.setdefault(order.terms.symbol, Line())
         line.eager.pop(order.id, None)
-        if order.id in self._places:
-            places, place = self._places.pop(order.id)
+        line.asleep.pop(order.id, None)
+        for places, place in self._places.pop(order.id, ()):
             del places[bisect_left(places, place)]
         if order.ended:
             return
-        price, places = _waits_for(order, line)
-        if price is None:
+        if order.standing is Standing.ACCEPTED:
+            line.asleep[order.id] = None
+            return
+        waits = _waits_for(order, line)
+        if not waits:
             line.eager[order.id] = None
-        else:
-            place = (price, order.sequence, order.id)
+            return
+        self._places[order.id] = [
+            (places, (price, order.sequence, order.id)) for price, places in waits
+        ]
+        for places, place in self._places[order.id]:
             insort(places, place)
-            self._places[order.id] = places, place
 
     def due(
         self, orders: Mapping[str, Order], listings: Mapping[str, Listing], *, now: datetime
@@ -82,35 +92,48 @@ class Queue:
         names = {
             name for symbol, line in self._lines.items() for name in line.reached(listings[symbol])
         }
-        while self._days and self._days[0][0] <= now:
-            names.add(heapq.heappop(self._days)[2])
+        while self._expiries and self._expiries[0][0] <= now:
+            names.add(heapq.heappop(self._expiries)[2])
         return sorted(
             (orders[name] for name in names if not orders[name].ended), key=lambda one: one.sequence
         )
 
+    def asleep(self, orders: Mapping[str, Order], symbol: str) -> list[Order]:
+        """Return the orders of a symbol that wait for an auction or the opening, oldest first."""
+        line = self._lines.get(symbol, Line())
+        return sorted((orders[name] for name in line.asleep), key=lambda one: one.sequence)
 
-def end_of_day(order: Order) -> datetime:
-    """Return when a day order expires."""
-    midnight = order.created_at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    return midnight + timedelta(days=1)
 
-
-def _waits_for(order: Order, line: Line) -> tuple[Decimal | None, list[Place]]:
-    """Return the price an order waits for, and the list it waits in; None: it waits for nothing."""
+def _waits_for(order: Order, line: Line) -> list[tuple[Decimal, list[Place]]]:
+    """Return the prices an order waits for, each with the list it waits in; none: it does not."""
     terms = order.terms
     if order.standing is Standing.CANCEL_PENDING or terms.time_in_force in AT_ONCE:
-        return None, []
-    if order.standing is Standing.WAITING:
-        return terms.stop_price, line.stops[terms.side]
-    return terms.limit_price, line.limits[terms.side]
+        return []
+    if order.standing is not Standing.WAITING:
+        limit = terms.limit_price
+        return [] if limit is None else [(limit, line.limits[terms.side])]
+    waits = []
+    if order.stop_price is not None:
+        waits.append((order.stop_price, line.stops[terms.side]))
+    if order.high_water_mark is not None:
+        waits.append((order.high_water_mark, line.marks[terms.side]))
+    return waits
 
 
 def _from(places: list[Place], price: Decimal) -> Iterable[Place]:
     return places[bisect_left(places, price, key=_price) :]
 
 
+def _above(places: list[Place], price: Decimal) -> Iterable[Place]:
+    return places[bisect_right(places, price, key=_price) :]
+
+
 def _up_to(places: list[Place], price: Decimal) -> Iterable[Place]:
     return places[: bisect_right(places, price, key=_price)]
+
+
+def _below(places: list[Place], price: Decimal) -> Iterable[Place]:
+    return places[: bisect_left(places, price, key=_price)]
 
 
 def _ids(places: Iterable[Place]) -> Iterable[str]:

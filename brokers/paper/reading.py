@@ -117,6 +117,10 @@ def read_replacement(told: Mapping[str, Any], *, of: Terms) -> Terms:
         optional=(*REQUIRED, *OPTIONAL, "filled_quantity"),
     )
     before = {name: value for name, value in terms_json(of).items() if value is not None}
+    if of.quantity is None:
+        raise Refusal(
+            "not_replaceable", "An order for an amount of money can't be replaced.", field="id"
+        )
     for field in KEPT:
         if told.get(field) not in (None, before.get(field)):
             raise Refusal(f"invalid_{field}", f"A replacement keeps its {field}.", field=field)

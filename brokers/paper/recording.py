@@ -22,8 +22,8 @@ from brokers.paper.ledger import Ledger
 from brokers.paper.matching import Part
 from brokers.paper.orders import Order, Standing
 from brokers.paper.recalling import Memory
+from brokers.paper.sessions import AUCTIONS
 from brokers.paper.terms import Terms
-from brokers.vocabulary import NEEDS_STOP
 
 ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # no 0 O 1 I: people read ids out over the phone
 YEAR_ONE = datetime(1, 1, 1, tzinfo=UTC)
@@ -90,18 +90,20 @@ class Records:
 
     # How an order changes. Each takes the time it happens at, out of `time`. -----------
 
-    def enter(self, account: Account, terms: Terms, *, now: datetime, replaces: str = "") -> Order:
-        """Record a new order."""
+    def enter(
+        self, account: Account, terms: Terms, standing: Standing, *, now: datetime, **given: Any
+    ) -> Order:
+        """Record a new order, which has whatever else is given of `Order`'s fields."""
         sequence = len(self.books.orders) + 1
         order = Order(
             id=f"P-{self._birth}-{sequence:06d}",
             sequence=sequence,
             account=account.key,
             terms=terms,
-            standing=Standing.WAITING if terms.type in NEEDS_STOP else Standing.WORKING,
+            standing=standing,
             created_at=now,
             updated_at=now,
-            replaces=replaces,
+            **given,
         )
         self.books.add_order(order)
         self.change(order, now)
@@ -121,6 +123,7 @@ class Records:
             side=terms.side,
             quantity=part.quantity,
             price=part.price,
+            fee=self.books.accounts[order.account].fee_on(part.quantity, part.price),
             at=now,
             told_at=now,
         )
@@ -128,7 +131,7 @@ class Records:
         order.cost = EXACT.add(order.cost, EXACT.multiply(part.quantity, part.price))
         if order.ended:
             order.ended_as = order.standing
-        if not order.remaining:
+        if order.is_full(at=part.price):
             order.standing = Standing.FILLED
         elif not order.ended:
             order.standing = Standing.PART_FILLED
@@ -144,12 +147,14 @@ class Records:
         more = EXACT.multiply(word.counts, word.price)
         order.cost = EXACT.add(order.cost, EXACT.subtract(more, less))
         was_filled = order.standing is Standing.FILLED
-        if not order.remaining:
+        if order.is_full(at=word.price):
             if order.ended and not was_filled:
                 order.ended_as = order.standing
             order.standing = Standing.FILLED
         elif order.ended_as is not None:
             order.standing = order.ended_as
+        elif order.terms.time_in_force in AUCTIONS:
+            order.standing = Standing.CANCELLED  # the auction is over
         elif was_filled or order.standing is Standing.PART_FILLED:
             order.standing = Standing.PART_FILLED if order.filled else Standing.WORKING
         if was_filled and not order.ended:
@@ -220,12 +225,18 @@ class Records:
         self._outbox.append(news)
 
 
-def forced(order: Order, last: Decimal, *, whole: bool) -> Part:
-    """Return a fill that no market asked for: the rest of an order, or about half of it."""
-    terms = order.terms
-    price = terms.limit_price or terms.stop_price or last
-    half = order.remaining // 2
-    return Part(order.remaining if whole or not half else half, price)
+def forced(order: Order, last: Decimal, *, whole: bool, room: Decimal | None) -> Part | None:
+    """Return a fill that no market asked for: the rest of an order, or about half of it.
+
+    Even that is no more than there is `room` for, if there is such a limit.
+    """
+    price = order.terms.limit_price or order.stop_price or last
+    most = order.wanted(at=price)
+    if room is not None:
+        most = min(most, room)
+    half = most // 2
+    quantity = most if whole or not half else half
+    return Part(quantity, price) if quantity > 0 else None
 
 
 def _birth(ledger: Ledger, now: datetime) -> str:

@@ -31,6 +31,10 @@ STATUSES: Mapping[str, int] = {
     "unknown_symbol": 422,
     "not_tradable": 422,
     "market_closed": 422,
+    "account_not_active": 422,
+    "position_effect_mismatch": 422,
+    "wash_trade": 422,
+    "not_replaceable": 422,
     "insufficient_buying_power": 422,
     "insufficient_position": 422,
     "not_shortable": 422,
@@ -50,12 +54,20 @@ STATUSES: Mapping[str, int] = {
 
 
 class Refusal(Exception):
-    """The exchange declines, having changed nothing. Its status is its code's, from the table."""
+    """The exchange declines, having changed nothing. Its status is its code's, from the table.
 
-    def __init__(self, code: str, message: str, *, field: str | None = None) -> None:
+    `rule` names the rule of trade that was broken, where a code and its field may mean several;
+    `facts` are what others put into their own words for it. Neither is told by the exchange itself.
+    """
+
+    def __init__(
+        self, code: str, message: str, *, field: str | None = None, rule: str = "", **facts: str
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.field = field
+        self.rule = rule or code
+        self.facts = facts
 
     @property
     def status(self) -> int:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from decimal import Decimal
 
-from brokers.paper.amounts import EXACT, write_amount
+from brokers.paper.amounts import EXACT, ZERO, affordable, write_amount
 from brokers.paper.executions import Execution
+from brokers.paper.orders import Order
 from brokers.paper.recording import Records
 from brokers.paper.refusals import Refusal
 from brokers.vocabulary import ExecutionKind
@@ -15,7 +16,9 @@ from brokers.vocabulary import ExecutionKind
 def bust(records: Records, execution_id: str, *, now: datetime, fault: str = "") -> Execution:
     """Take a trade back. Raises Refusal for one that is unknown or taken back already."""
     standing = _standing(records, execution_id)
-    word = standing.revised(sequence=records.books.traded + 1, now=now, kind=ExecutionKind.BUST)
+    word = standing.revised(
+        sequence=records.books.traded + 1, now=now, kind=ExecutionKind.BUST, fee=ZERO
+    )
     order = records.books.orders[standing.order_id]
     records.revise(order, standing, word, now, fault=fault)
     return word
@@ -33,7 +36,7 @@ def correct(
     """Restate a trade. Raises Refusal as `bust` does, or if the order would then be overfilled."""
     standing = _standing(records, execution_id)
     order = records.books.orders[standing.order_id]
-    most = EXACT.add(order.remaining, standing.quantity)
+    most = most_of(order, standing, price=price)
     if quantity > most:
         raise Refusal(
             "invalid_quantity", f"At most {write_amount(most)} fits the order.", field="quantity"
@@ -44,9 +47,18 @@ def correct(
         kind=ExecutionKind.CORRECT,
         quantity=quantity,
         price=price,
+        fee=records.books.accounts[order.account].fee_on(quantity, price),
     )
     records.revise(order, standing, word, now, fault=fault)
     return word
+
+
+def most_of(order: Order, standing: Execution, *, price: Decimal) -> Decimal:
+    """Return the most that a trade of an order may be restated to, at a price."""
+    if order.terms.notional is None:
+        return EXACT.add(order.remaining, standing.quantity)
+    spent = EXACT.multiply(standing.quantity, standing.price)
+    return affordable(EXACT.add(order.money, spent), price)
 
 
 def _standing(records: Records, execution_id: str) -> Execution:

@@ -39,6 +39,14 @@ class Terms:
     take_profit: TakeProfit | None = None
     stop_loss: StopLoss | None = None
 
+    @property
+    def only_closes(self) -> bool:
+        """Whether it may only lessen a position: it says so, or it would sell a fraction short."""
+        if self.position_effect is PositionEffect.CLOSE:
+            return True
+        in_part = self.quantity is None or self.quantity % 1
+        return self.side is Side.SELL and bool(in_part)
+
 
 def terms_json(terms: Terms) -> dict[str, Any]:
     """Return terms as the wire and the ledger have them."""

@@ -33,7 +33,7 @@ def placing(draw: st.DrawFn) -> Act:
     given = {
         "symbol": draw(SYMBOLS),
         "side": draw(st.sampled_from(Side)),
-        "time_in_force": draw(st.sampled_from(TimeInForce)),
+        "time_in_force": draw(st.sampled_from(sorted(set(TimeInForce) - {TimeInForce.GTD}))),
         "limit": draw(st.none() | PRICES),
         "stop": draw(st.none() | PRICES),
     }
@@ -183,7 +183,8 @@ def _check_shortcuts(floor: Floor) -> None:
             closable.setdefault(way, closable_by(way[1], held=account.held(way[0])))
             closing = min(order.remaining, closable[way])
             closable[way] -= closing
-            cost += (order.remaining - closing) * asked_price(order.terms, price_of)
+            if not order.terms.only_closes:
+                cost += (order.remaining - closing) * asked_price(order.terms, price_of)
         shortcut = books.commitments_of(account).cost(price_of, held=account.held, without=without)
         assert shortcut == cost
 
@@ -194,7 +195,10 @@ def _check_shortcuts(floor: Floor) -> None:
         listing = exchange.market.listings[order.terms.symbol]
         if order.standing is Standing.CANCEL_PENDING or (
             matching.is_triggered(order, last=listing.last)
-            and any(matching._within(order, level) for level in listing.facing(order.terms.side))
+            and order.standing is not Standing.ACCEPTED
+            and any(
+                matching.suits(order, level.price) for level in listing.facing(order.terms.side)
+            )
         ):
             assert order.id in due
 

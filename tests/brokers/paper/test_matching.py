@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 
+from brokers.paper.market import Phase
 from brokers.paper.orders import Standing
 from brokers.paper.refusals import Refusal
 from brokers.vocabulary import Side, TimeInForce
@@ -22,7 +23,7 @@ class TestMarketOrders:
 
     def test_fill_in_parts_over_prices_and_ticks(self, floor):
         floor.price("150", size="4")
-        order = floor.place("10.5")
+        order = floor.place("10.5", **DAY)
 
         assert floor.fills(order) == [("4", "150.01"), ("4", "150.02")]
         assert order.standing is Standing.PART_FILLED
@@ -117,7 +118,7 @@ class TestTimesInForce:
     def test_fill_or_kill_takes_all_or_nothing(self, floor):
         floor.price("150", size="5")
 
-        killed, filled = floor.place("10.1", **FOK), floor.place("10", **FOK)
+        killed, filled = floor.place("11", **FOK), floor.place("10", **FOK)
 
         assert (killed.standing, killed.filled) == (Standing.CANCELLED, 0)
         assert filled.standing is Standing.FILLED
@@ -169,7 +170,7 @@ class TestEnding:
 
     def test_a_closed_market_fills_nothing(self, floor):
         order = floor.place("1", limit=100)
-        floor.exchange.market.listing("AAPL").opened = False
+        floor.exchange.turn("AAPL", Phase.CLOSED, now=floor.now)
         floor.price("99")
 
         floor.step()

@@ -56,7 +56,7 @@ class TestOrders:
             ({"quantity": None}, "missing_field", "quantity"),
             ({"quantity": ["10"]}, "invalid_quantity", "quantity"),
             ({"limit_price": None}, "missing_field", "limit_price"),
-            ({"limit_price": "0.001"}, "invalid_limit_price", "limit_price"),
+            ({"limit_price": "0.00001"}, "invalid_limit_price", "limit_price"),
             ({"stop_price": "100"}, "invalid_stop_price", "stop_price"),
             ({"type": "market"}, "invalid_limit_price", "limit_price"),
             ({"type": "stop", "limit_price": None}, "missing_field", "stop_price"),
