@@ -150,6 +150,7 @@ class TestRevising:
             account.faults(bust={"next": 1, "seconds": "0.05"})
         account.adapter.submit(MARKET)
         trade = account.executions()[0]["id"]
+        paper.open("AAPL", is_open=False)  # or it may fill again before anyone looks
         if how == "by hand":
             paper.admin("POST", f"/admin/executions/{trade}/bust")
         else:
