@@ -28,6 +28,15 @@ FIELDS = (
     "invalid_quantity",
     "invalid_limit_price",
     "invalid_stop_price",
+    "invalid_notional",
+    "invalid_trail_price",
+    "invalid_trail_percent",
+    "invalid_expires_at",
+    "invalid_extended_hours",
+    "invalid_position_effect",
+    "invalid_order_class",
+    "invalid_take_profit",
+    "invalid_stop_loss",
     "invalid_parameter",
 )
 
