@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from brokers.messages import Ticket
 from brokers.terms import Kinds, Strategy, Terms, Trail
-from brokers.vocabulary import Leg, OrderClass, OrderType, TimeInForce
+from brokers.vocabulary import Leg, OrderClass, OrderType, PositionEffect, TimeInForce
 
 # What one might want to change about a working order.
 CHANGEABLE = frozenset(
@@ -28,7 +28,7 @@ def spelt(word: str) -> str:
 def listed(words: Iterable[str]) -> str:
     """Return words in the order of the vocabulary, with commas."""
     told = set(words)
-    known = [word for word in (*TimeInForce, *OrderType) if word in told]
+    known = [word for word in (*TimeInForce, *PositionEffect) if word in told]
     return ", ".join([spelt(word) for word in known] + sorted(told - set(known))) or "none"
 
 
@@ -66,7 +66,7 @@ def rows(terms: Terms) -> Iterator[tuple[str, str]]:
         if order_class is not OrderClass.SIMPLE:
             yield f"Class {order_class}", _class(terms, order_class)
     yield "Prices", "to the cent from 1.00 up, to 0.0001 below; never rounded"
-    yield "Client order id", f"{terms.wire_id_length} of `{terms.wire_id_pattern}`"
+    yield "Client order id", f"up to {terms.wire_id_length} of `{terms.wire_id_pattern}`"
     yield "The same id again", terms.duplicate_id_answer
     yield "Replace", _replacing(terms)
     yield "No such order", _absence(terms)
@@ -78,7 +78,7 @@ def rows(terms: Terms) -> Iterator[tuple[str, str]]:
 def _trailing(terms: Terms) -> str:
     if OrderType.TRAILING_STOP not in terms.takes:
         return "none"
-    told = [f"by {trail}" for trail in sorted(terms.trails)]
+    told = [f"by {trail}" for trail in Trail if trail in terms.trails]
     if Trail.PERCENT in terms.trails and terms.trail_percent_decimals < 9:
         told[told.index("by percent")] += f" to {terms.trail_percent_decimals} decimals"
     return ", ".join(told)
@@ -119,8 +119,8 @@ def _absence(terms: Terms) -> str:
     doubt = terms.doubt
     if not doubt.absence_is_definitive:
         return "only a person concludes it"
-    told = " and ".join(read for read in doubt.reads if read in doubt.absence_by)
-    return f"the desk may conclude it, when {told} say so past both graces"
+    told = ", ".join(read for read in doubt.reads if read in doubt.absence_by)
+    return f"the desk may conclude it once these deny it past both graces: {told}"
 
 
 def _patience(terms: Terms) -> str:

@@ -37,7 +37,9 @@ IN_PARTS: Kinds = {
 AROUND_HOURS: Kinds = {OrderType.LIMIT: RESTING}
 NO_KIND: Kinds = {}
 
-REPLACEABLE = frozenset({"quantity", "limit_price", "stop_price", "time_in_force"})
+REPLACEABLE = frozenset(
+    {"quantity", "limit_price", "stop_price", "trail_price", "trail_percent", "time_in_force"}
+)
 
 
 class Read(StrEnum):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from brokers import documenting
 from orders.states import ATTEMPT_NEXT, NEXT
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -31,6 +32,11 @@ def states() -> str:
 def test_the_state_diagrams_are_the_tables() -> None:
     """To make them anew: python -m tests.test_documents"""
     assert (DOCS / "states.md").read_text() == states()
+
+
+def test_the_brokers_terms_are_their_passports() -> None:
+    """To make them anew: manage.py passports"""
+    assert (DOCS / "brokers.md").read_text() == documenting.document()
 
 
 if __name__ == "__main__":

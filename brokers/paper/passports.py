@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 
 from brokers.passport import Doubt, Passport, Read, Trail
-from brokers.terms import NO_KIND, RESTING
+from brokers.terms import NO_KIND, REPLACEABLE, RESTING
 from brokers.vocabulary import OrderClass, OrderType, PositionEffect, TimeInForce
 
 EVERY_READ = (Read.OUR_ID, Read.ORDER_LIST, Read.EXECUTIONS)
@@ -103,7 +103,7 @@ CLEARSTREET = replace(
     quantity_decimals=0,
     trail_percent_decimals=2,  # in hundredths of a percent
     classes=SIMPLE_ALONE,
-    replaceable=frozenset({"quantity", "limit_price", "stop_price"}),
+    replaceable=REPLACEABLE - {"time_in_force"},
     duplicate_id_answer="409 in its envelope",
     doubt=_doubt(5, 60, 120, absence_by=LIST_ALONE),  # by its id it only knows open orders
 )
@@ -120,6 +120,7 @@ GATEWAY = replace(
     },
     for_money=NO_KIND,
     extended_hours=NO_KIND,
+    replaceable=REPLACEABLE - {"time_in_force"},
     classes=SIMPLE_ALONE,
     position_effects=NO_EFFECTS,  # it takes reduce_only, and most brokers behind it never hear it
     duplicate_id_answer="422 ORDER_REJECTED, in the words of the broker behind it",
@@ -138,7 +139,7 @@ BINANCE = replace(
         OrderType.TRAILING_STOP: frozenset({GTC}),
     },
     in_parts=NO_KIND,  # of shares for the day, which it does not know
-    for_money={OrderType.MARKET: DAY_ALONE},
+    for_money={OrderType.MARKET: frozenset({GTC, IOC})},  # of pairs
     extended_hours=NO_KIND,
     trails=frozenset({Trail.PERCENT}),
     trail_percent_decimals=2,  # in hundredths of a percent

@@ -1,4 +1,7 @@
-"""Alpaca: few codes, each for many things. Its texts may change, and are all that tells."""
+"""Alpaca: few codes, each for many things. Its texts may change, and are all that tells.
+
+Where it was never seen to say a thing (crossed legs, a trail, an expiry), the text is ours.
+"""
 
 from __future__ import annotations
 

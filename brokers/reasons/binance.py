@@ -50,7 +50,7 @@ DIALECT = Dialect(
         R.NOT_SHORTABLE: BALANCE,
         R.MARKET_CLOSED: _rejected("Market is closed."),
         R.AUCTION_WINDOW: _rejected("Market is closed."),
-        R.POSITION_EFFECT_MISMATCH: BALANCE,
+        R.POSITION_EFFECT_MISMATCH: Said(400, "-2022", "ReduceOnly Order is rejected."),
         R.WASH_TRADE: _rejected("This order would trade with an order of the same account."),
         R.ACCOUNT_NOT_ACTIVE: DISABLED,
         R.ACCOUNT_HALTED: DISABLED,

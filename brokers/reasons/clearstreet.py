@@ -1,4 +1,8 @@
-"""Clear Street: the code is the status over again, so only the text tells anything."""
+"""Clear Street: the code is the status over again, so only the text tells anything.
+
+It documents INVALID_TICK_SIZE, BUYING_POWER, SELF_MATCH and LIQUIDATION_ONLY, and what a row that
+does not fit is answered. The other words are ours, for where we speak as it does.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +50,7 @@ DIALECT = Dialect(
         R.AUCTION_WINDOW: _risk("MARKET_CLOSED"),
         R.INSUFFICIENT_BUYING_POWER: _risk("BUYING_POWER"),
         R.INSUFFICIENT_POSITION: _risk("POSITION_LIMIT"),
-        R.POSITION_EFFECT_MISMATCH: _risk("POSITION_INTENT"),
+        R.POSITION_EFFECT_MISMATCH: _row("Invalid position_intent"),
         R.WASH_TRADE: _risk("SELF_MATCH"),
         R.ACCOUNT_HALTED: _risk("LIQUIDATION_ONLY"),
         R.ACCOUNT_NOT_ACTIVE: _risk("ACCOUNT_NOT_ACTIVE"),

@@ -26,9 +26,9 @@ FIELDS = (
     "invalid_type",
     "invalid_time_in_force",
     "invalid_quantity",
+    "invalid_notional",
     "invalid_limit_price",
     "invalid_stop_price",
-    "invalid_notional",
     "invalid_trail_price",
     "invalid_trail_percent",
     "invalid_expires_at",
@@ -45,5 +45,10 @@ DIALECT = Dialect(
     also=(
         *((Said(422, code), R.INVALID_FIELD) for code in FIELDS),
         (Said(400, "unknown_field"), R.UNWANTED_FIELD),
+        (Said(422, "class_not_offered"), R.UNSUPPORTED_CLASS),
+        (Said(422, "not_an_entry"), R.POSITION_EFFECT_MISMATCH),
+        (Said(422, "leg_on_wrong_side"), R.LEGS_CROSSED),
+        (Said(422, "leg_terms_fixed"), R.NOT_REPLACEABLE),
+        (Said(422, "chain_pending"), R.NOT_REPLACEABLE),
     ),
 )

@@ -10,6 +10,7 @@ from brokers.classifying import Problem, Refusals, Verdict, classify, is_absence
 from brokers.errors import AuthRefused, DuplicateId, OutcomeUnknown, Refused
 from brokers.messages import Call
 from brokers.paper.dialects import GATEWAY
+from brokers.reasons import Reason
 
 REFUSALS = Refusals(
     definitive=frozenset({"no_funds"}),
@@ -108,3 +109,28 @@ def test_each_verdict_is_raised_with_its_evidence(verdict, error, problem):
 
     assert type(caught.value) is error
     assert caught.value.call is CALL
+
+
+@pytest.mark.parametrize(
+    ("dialect", "problem", "reason"),
+    [
+        ("alpaca", Problem("40310000", "insufficient buying power"), "insufficient_buying_power"),
+        ("tapp", Problem("MARKET_CLOSED", "Come back tomorrow."), "market_closed"),
+        ("paper", Problem("too_late", "It has ended."), "too_late"),
+        ("paper", Problem("solar_flare", "Who knows."), "declined"),
+        ("", Problem("too_late", "It has ended."), "declined"),
+    ],
+)
+def test_a_refusal_says_why_in_our_words(dialect, problem, reason):
+    with pytest.raises(Refused) as caught:
+        raise_for(V.REFUSED, problem, call=CALL, dialect=dialect)
+
+    assert caught.value.reason is Reason(reason)
+    assert (caught.value.code, str(caught.value)) == (problem.code, problem.message)
+
+
+def test_credentials_refused_are_always_unauthorized():
+    with pytest.raises(AuthRefused) as caught:
+        raise_for(V.AUTH_REFUSED, Problem("weird", "No."), call=CALL, dialect="alpaca")
+
+    assert caught.value.reason is Reason.UNAUTHORIZED
