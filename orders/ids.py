@@ -30,7 +30,12 @@ def intent_id() -> UUID:
     Brokers are told it. Should our records lose the order, we know it for ours when they show it.
     """
     made = uuid7().bytes[:-MARK]
-    return UUID(bytes=made + _mark(made, settings.DESK_CREDENTIAL_KEYS[0]))
+    return UUID(bytes=made + mark(made))
+
+
+def mark(made: bytes) -> bytes:
+    """Return the four bytes that make an id of ours out of twelve."""
+    return _mark(made, settings.DESK_CREDENTIAL_KEYS[0])
 
 
 def leg_id(parent: UUID, leg: str, covers_from: Decimal, number: int) -> str:

@@ -85,6 +85,14 @@ def check(account: Account, ticket: Ticket) -> None:
         raise AccountClosed(f"{account} takes no new orders.", field="account")
 
 
+def check_change(account: Account, old: Ticket, new: Ticket) -> None:
+    """Raise BadTicket for a change that the broker can't make to a working order."""
+    try:
+        connecting.passport(account).check_replace(old, new)
+    except InvalidTicket as error:
+        raise BadTicket(str(error), field=error.field, reason=error.reason) from error
+
+
 def check_in_time(ticket: Ticket, *, now: datetime) -> None:
     """Raise BadTicket for an order that is good until a moment that has passed."""
     if ticket.expires_at is not None and ticket.expires_at <= now:

@@ -98,6 +98,7 @@ def _replace(
         raise NotReplaceable("An earlier change of this order is still open, or in doubt.")
     if proposal == with_changes(old.terms(), wire_id=proposal.wire_id):
         raise BadTicket("Nothing would change.", reason=Reason.NOTHING_TO_CHANGE)
+    placing.check_change(old.account, old.terms(), proposal)
     if proposal.quantity <= old.filled_quantity:
         raise BadTicket(
             f"{old.filled_quantity.normalize():f} have filled already: ask for more than that,"

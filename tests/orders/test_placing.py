@@ -10,7 +10,8 @@ import pytest
 from django.db import connections
 from django.utils import timezone
 
-from brokers.messages import Ticket
+from brokers.messages import TakeProfit, Ticket
+from brokers.reasons import Reason
 from orders import actors, auditing, placing
 from orders.errors import AccountClosed, BadTicket, OrderIdTaken
 from orders.models import Account, AuditEvent, Order
@@ -104,6 +105,25 @@ class TestPlace:
 
         assert refused.value.field == field
         assert not Order.objects.exists()
+
+    @pytest.mark.parametrize(
+        ("changes", "reason"),
+        [
+            ({"limit_price": Decimal("99.505")}, Reason.INVALID_PRICE_INCREMENT),
+            ({"limit_price": None}, Reason.MISSING_FIELD),
+            ({"wire_id": "x" * 129}, Reason.CLIENT_ORDER_ID_TOO_LONG),
+            ({"wire_id": "a b"}, Reason.INVALID_CLIENT_ORDER_ID),
+            ({"take_profit": TakeProfit(limit_price=Decimal(110))}, Reason.UNWANTED_FIELD),
+        ],
+        ids=repr,
+    )
+    def test_tells_programs_the_canonical_reason(
+        self, broker: ScriptedBroker, changes: dict[str, Any], reason: Reason
+    ) -> None:
+        with pytest.raises(BadTicket) as refused:
+            place(AccountFactory(), a_ticket(**changes))
+
+        assert refused.value.code == reason.value
 
     def test_refuses_an_account_that_takes_none(self, broker: ScriptedBroker) -> None:
         with pytest.raises(AccountClosed):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace as with_changes
 from decimal import Decimal
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from django.utils import timezone
 
 from brokers.errors import OutcomeUnknown
-from orders import actors, placing, replacing, sending
+from orders import actors, connecting, placing, replacing, sending
 from orders.errors import BadTicket, NotReplaceable, OrderIdTaken
 from orders.models import Order
 from orders.states import Submission
@@ -107,6 +108,19 @@ class TestReplace:
 
         assert refused.value.field == field
         assert Order.objects.count() == 1
+
+    def test_refuses_what_the_broker_can_not_change(
+        self, broker: ScriptedBroker, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        stubborn = with_changes(broker.passport, replaceable=frozenset({"quantity"}))
+        monkeypatch.setattr(connecting, "passport", lambda account: stubborn)
+        order = OrderFactory(working=True)
+
+        with pytest.raises(BadTicket) as refused:
+            replace(order, limit_price=Decimal(98))
+
+        assert (refused.value.field, refused.value.code) == ("limit_price", "not_replaceable")
+        replace(order, quantity=Decimal(12))
 
 
 class TestPlace:

@@ -21,6 +21,7 @@ from brokers.errors import (
     Refused,
 )
 from brokers.messages import Report
+from brokers.reasons import Reason
 from brokers.vocabulary import Status
 from orders import connecting, recording, sending, timing
 from orders.models import Account, Attempt, AuditEvent
@@ -73,6 +74,26 @@ class TestSend:
         assert (order.submission, order.attempts.get().state) == (submission, state)
         assert str(mishap) in order.submission_reason
         assert order.status is None
+
+    def test_a_refusal_keeps_our_word_for_it_and_the_brokers_own(
+        self, broker: ScriptedBroker
+    ) -> None:
+        order = place()
+        broker.script = [
+            Refused(
+                "insufficient buying power",
+                code="40310000",
+                reason=Reason.INSUFFICIENT_BUYING_POWER,
+                call=call(403),
+            )
+        ]
+
+        sending.send(order.id)
+
+        order.refresh_from_db()
+        assert order.submission_code == "insufficient_buying_power"
+        assert order.submission_reason == "insufficient buying power"
+        assert order.attempts.get().note == "insufficient buying power (40310000)"
 
     def test_an_adapter_that_breaks_leaves_doubt(
         self, broker: ScriptedBroker, monkeypatch: pytest.MonkeyPatch
