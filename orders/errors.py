@@ -1,10 +1,13 @@
 """Why the desk declines to do what it is asked.
 
 `code` is for programs and never changes; the message is for people and may.
-`field` names the input at fault, if one is; `status` is the nearest HTTP word for it.
+`field` names the input at fault, if one is, and `orders` those that stand in the way;
+`status` is the nearest HTTP word for it.
 """
 
+from collections.abc import Iterable
 from typing import ClassVar
+from uuid import UUID
 
 from brokers.reasons import Reason
 
@@ -13,10 +16,13 @@ class DeskError(Exception):
     code: str = "declined"
     status: ClassVar[int] = 422
 
-    def __init__(self, message: str, *, field: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, field: str | None = None, orders: Iterable[UUID] = ()
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.field = field
+        self.orders = tuple(orders)
 
 
 class BadTicket(DeskError):
@@ -67,6 +73,27 @@ class NothingToFlatten(DeskError):
 
     code = "nothing_to_flatten"
     status = 409
+
+
+class NothingHeld(DeskError):
+    """There is no position to close, by the desk's own executions."""
+
+    code = "nothing_held"
+    status = 409
+
+
+class MayTurnRound(DeskError):
+    """To close the position might turn it round: other orders may close it unseen."""
+
+    code = "position_in_doubt"
+    status = 409
+
+
+class NotRecorded(DeskError):
+    """The desk could not reach its records, and can't tell whether this was done."""
+
+    code = "database_away"
+    status = 503
 
 
 class NotClosable(DeskError):

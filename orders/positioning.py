@@ -1,4 +1,4 @@
-"""Positions, from our own executions: signed quantity, average cost, realised profit or loss."""
+"""Positions, from our own executions: signed quantity, average cost, profit or loss, fees."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from brokers.messages import Fill
 from brokers.vocabulary import Side
 from orders.deriving import live_fills
 from orders.models import Account, Execution
-from orders.money import EXACT, NINE, ZERO, worth
+from orders.money import EXACT, NINE, ZERO, total, worth
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +25,13 @@ class Position:
     symbol: str
     quantity: Decimal
     average_price: Decimal | None  # of what is held; None when flat
-    realized: Decimal
+    realized: Decimal  # by what was closed, before fees
+    fees: Decimal  # of every trade, those that opened it included
+
+    @property
+    def net(self) -> Decimal:
+        """The profit or loss of what was closed, with every fee taken off."""
+        return EXACT.subtract(self.realized, self.fees)
 
     def unrealized(self, price: Decimal) -> Decimal:
         """Return the profit or loss of what is held, at a price."""
@@ -43,6 +49,11 @@ def positions(accounts: Iterable[Account]) -> list[Position]:
     return [
         _fold(account_id, symbol, fills) for (account_id, symbol), fills in sorted(books.items())
     ]
+
+
+def nothing(account: Account, symbol: str) -> Position:
+    """Return the position in a symbol that an account has never traded."""
+    return _fold(account.id, symbol, [])
 
 
 def held(account: Account) -> dict[str, Decimal]:
@@ -78,7 +89,8 @@ def _in_time(fill: Fill) -> tuple[datetime, str, str, date]:
 
 def _fold(account_id: UUID, symbol: str, fills: list[Fill]) -> Position:
     quantity, cost, realized = ZERO, ZERO, ZERO  # cost is signed like the quantity
-    for fill in sorted(live_fills(fills), key=_in_time):
+    live = live_fills(fills)
+    for fill in sorted(live, key=_in_time):
         # Not even a minus sign may go without EXACT: Python's own rounds to 28 digits.
         signed = fill.quantity if fill.side is Side.BUY else fill.quantity.copy_negate()
         against = bool(quantity) and signed.is_signed() != quantity.is_signed()
@@ -101,4 +113,5 @@ def _fold(account_id: UUID, symbol: str, fills: list[Fill]) -> Position:
         quantity=quantity,
         average_price=average,
         realized=EXACT.quantize(realized, NINE),
+        fees=total(fill.fee for fill in live),
     )

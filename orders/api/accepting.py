@@ -1,4 +1,4 @@
-"""What a client may ask: bodies and queries, read strictly. A field nobody knows is refused."""
+"""What a client may ask for in a body, read strictly. A field nobody knows is refused."""
 
 from __future__ import annotations
 
@@ -15,15 +15,11 @@ from brokers.vocabulary import (
     OrderType,
     PositionEffect,
     Side,
-    Status,
     TimeInForce,
 )
-from orders.api.fields import AmountGiven, Choice, Count, Flag, MomentGiven, Word, YesOrNo
+from orders.api.fields import AmountGiven, Choice, MomentGiven, Word, YesOrNo
 from orders.api.refusing import BadRequest
-from orders.states import Submission
-
-MOST = 200  # rows on one page
-USUAL = 50
+from orders.closing import Part
 
 # What a side may be called, and what an order of that name does to the position.
 SIDES: Mapping[str, tuple[Side, PositionEffect | None]] = {
@@ -127,46 +123,43 @@ class ReplacementGiven(Strict):
     trail_percent = AmountGiven(required=False, help_text="Of a stop that trails by percent.")
 
 
-class PageQuery(Strict):
-    """Which page of a list."""
+class ClosingGiven(Strict):
+    """How much of a position to close: all of it, unless it says."""
 
-    cursor = Word(
-        longest=64,
+    client_order_id = Word(
+        longest=128,
         required=False,
-        help_text="What `next_cursor` of the page before said. Leave it out for the first page.",
+        help_text="Your id for the order, or the header Idempotency-Key. Sent again, it answers"
+        " with the order it made the first time, whatever is held by then.",
     )
-    limit = Count(most=MOST, default=USUAL)
+    quantity = AmountGiven(allow_null=True, default=None)
+    percentage = AmountGiven(
+        allow_null=True,
+        default=None,
+        help_text="More than 0, at most 100; rounded down to what the broker takes.",
+    )
+    despite_doubt = YesOrNo(
+        default=False,
+        help_text="Even if orders that may be live unseen could make it turn the position round.",
+    )
 
 
-class OrderQuery(PageQuery):
-    """Which orders to list."""
+class ClosingAllGiven(Strict):
+    """A wish to close every position."""
 
-    status = Choice(Status, required=False)
-    submission = Choice(Submission.values, required=False)
-    open = Flag(
+    client_order_id = Word(
+        longest=128,
         required=False,
-        help_text="true: only orders that are, or may be, or may yet become live. false: the rest.",
+        help_text="Your id for the request, or the header Idempotency-Key. Each order's own id is"
+        " made of it and the symbol.",
     )
-    symbol = Word(longest=32, required=False)
-    side = Choice(Side, required=False)
-    client_order_id = Word(longest=128, required=False)
-    placed_after = MomentGiven(required=False, help_text="Placed at this time or later.")
-    placed_before = MomentGiven(required=False, help_text="Placed before this time.")
+    despite_doubt = YesOrNo(default=False)
 
 
-class ExecutionQuery(PageQuery):
-    """Which executions to list."""
+class SymbolGiven(Strict):
+    """A symbol in an address."""
 
-    order_id = serializers.UUIDField(required=False)
-    symbol = Word(longest=32, required=False)
-    executed_after = MomentGiven(required=False, help_text="Executed at this time or later.")
-    executed_before = MomentGiven(required=False, help_text="Executed before this time.")
-
-
-class IncidentQuery(PageQuery):
-    """Which incidents to list."""
-
-    open = Flag(required=False, help_text="Only those that have not ended, or only the others.")
+    symbol = Word(longest=32)
 
 
 def ticket(request: Request) -> Ticket:
@@ -210,14 +203,29 @@ def changes(request: Request) -> dict[str, Any]:
     return {**told, "client_order_id": _client_order_id(request, told)}
 
 
-def query(request: Request, kind: type[Strict]) -> dict[str, Any]:
-    """Return a query string's parameters. Raises BadRequest or ValidationError."""
-    for name, values in request.query_params.lists():
-        if len(values) > 1:
-            raise BadRequest("This parameter is given twice.", field=name)
-    asked = kind(data=request.query_params.dict())
-    asked.is_valid(raise_exception=True)
-    return dict(asked.validated_data)
+def closing(request: Request, symbol: str) -> dict[str, Any]:
+    """Return what a request asks to close, as `closing.close` takes it.
+
+    Raises BadRequest or ValidationError.
+    """
+    told = _read(ClosingGiven, request)
+    if told["quantity"] is not None and told["percentage"] is not None:
+        raise BadRequest("Say a quantity or a percentage, not both.", field="percentage")
+    return {
+        "symbol": _symbol(symbol),
+        "client_order_id": _client_order_id(request, told),
+        "part": Part(quantity=told["quantity"], percentage=told["percentage"]),
+        "despite_doubt": told["despite_doubt"],
+    }
+
+
+def closing_all(request: Request) -> dict[str, Any]:
+    """Return what a request asks to close, as `closing.close_all` takes it.
+
+    Raises BadRequest or ValidationError.
+    """
+    told = _read(ClosingAllGiven, request)
+    return {**told, "client_order_id": _client_order_id(request, told)}
 
 
 def _read(kind: type[Strict], request: Request) -> dict[str, Any]:
@@ -226,6 +234,13 @@ def _read(kind: type[Strict], request: Request) -> dict[str, Any]:
     asked = kind(data=request.data)
     asked.is_valid(raise_exception=True)
     return dict(asked.validated_data)
+
+
+def _symbol(given: str) -> str:
+    """Return a symbol out of an address. Raises ValidationError for what can't be one."""
+    read = SymbolGiven(data={"symbol": given})
+    read.is_valid(raise_exception=True)
+    return str(read.validated_data["symbol"])
 
 
 def _side(told: dict[str, Any]) -> tuple[Side, PositionEffect | None]:

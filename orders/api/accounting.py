@@ -1,4 +1,4 @@
-"""Addresses of an account: its balance, trades, positions, and what is wrong with it."""
+"""Addresses of an account: its balance, what it can do, its trades, and what is wrong with it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from orders import asking, positioning
-from orders.api import accepting, describing, showing, stating
+from orders import asking, connecting
+from orders.api import describing, finding, showing, stating
 from orders.api.authenticating import account_of, key_of
 from orders.api.paging import page
 from orders.api.view import View
@@ -34,7 +34,7 @@ class Accounts(View):
     )
     def get(self, request: Request) -> Response:
         """A key belongs to one account, so there is one."""
-        accepting.query(request, accepting.Strict)
+        finding.query(request)
         return Response(stating.AccountList({"accounts": [key_of(request).account]}).data)
 
 
@@ -48,7 +48,7 @@ class AccountDetail(View):
     def get(self, request: Request, account_id: UUID) -> Response:
         """The balance is asked of the broker. If that takes more than two seconds, it is null and
         `balance_error` says why."""
-        accepting.query(request, accepting.Strict)
+        finding.query(request)
         account: Any = account_of(request, account_id)
         account.balance, account.balance_error = None, None
         try:
@@ -58,17 +58,32 @@ class AccountDetail(View):
         return Response(stating.AccountWithBalance(account).data)
 
 
+@describing.tagged("Accounts")
+class Capabilities(View):
+    @extend_schema(
+        operation_id="read_capabilities",
+        summary="Read what an account can do",
+        responses=describing.answers(stating.CapabilitiesShown, 404),
+    )
+    def get(self, request: Request, account_id: UUID) -> Response:
+        """What its broker accepts and promises, as the desk has it on record: an order that does
+        not fit is refused here, with the reason, and never sent."""
+        finding.query(request)
+        passport = connecting.passport(account_of(request, account_id))
+        return Response(stating.CapabilitiesShown(passport).data)
+
+
 @describing.tagged("Executions and positions")
 class Executions(View):
     @extend_schema(
         operation_id="list_executions",
         summary="List executions",
-        parameters=[accepting.ExecutionQuery],
+        parameters=[finding.ExecutionQuery],
         responses=describing.answers(showing.ExecutionPage, 404),
     )
     def get(self, request: Request, account_id: UUID) -> Response:
         """The latest to become known first."""
-        asked = accepting.query(request, accepting.ExecutionQuery)
+        asked = finding.query(request, finding.ExecutionQuery)
         executions = Execution.objects.filter(account=account_of(request, account_id))
         for name, lookup in EXECUTION_FILTERS.items():
             if name in asked:
@@ -77,42 +92,17 @@ class Executions(View):
         return Response(showing.ExecutionPage({"executions": rows, "next_cursor": after}).data)
 
 
-@describing.tagged("Executions and positions")
-class Positions(View):
-    @extend_schema(
-        operation_id="list_positions",
-        summary="List positions",
-        responses=describing.answers(stating.PositionList, 404),
-    )
-    def get(self, request: Request, account_id: UUID) -> Response:
-        """By the desk's books, and by the broker's. If the broker takes more than two seconds,
-        `broker_positions` is null and `broker_error` says why."""
-        accepting.query(request, accepting.Strict)
-        account = account_of(request, account_id)
-        holdings, failure = None, None
-        try:
-            holdings = asking.holdings(account)
-        except NoAnswer as error:
-            failure = str(error)
-        told = {
-            "positions": positioning.positions([account]),
-            "broker_positions": holdings,
-            "broker_error": failure,
-        }
-        return Response(stating.PositionList(told).data)
-
-
 @describing.tagged("Incidents")
 class Incidents(View):
     @extend_schema(
         operation_id="list_incidents",
         summary="List incidents",
-        parameters=[accepting.IncidentQuery],
+        parameters=[finding.IncidentQuery],
         responses=describing.answers(stating.IncidentPage, 404),
     )
     def get(self, request: Request, account_id: UUID) -> Response:
         """What a person must know of, newest first: the account's own, and its orders'."""
-        asked = accepting.query(request, accepting.IncidentQuery)
+        asked = finding.query(request, finding.IncidentQuery)
         incidents = Incident.objects.filter(account=account_of(request, account_id))
         if "open" in asked:
             incidents = incidents.filter(closed_at__isnull=asked["open"])

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import (
     OpenApiExample,
     OpenApiParameter,
@@ -166,6 +167,14 @@ REPLACING = [
         request_only=True,
     ),
 ]
+CLOSING = [
+    OpenApiExample("All of it", value={"client_order_id": "out-2026-03-02-001"}, request_only=True),
+    OpenApiExample(
+        "Half of it",
+        value={"client_order_id": "out-2026-03-02-002", "percentage": "50"},
+        request_only=True,
+    ),
+]
 
 
 def tagged(tag: str) -> Callable[[Any], Any]:
@@ -196,6 +205,20 @@ def _refusal(status: int) -> OpenApiResponse:
     return OpenApiResponse(
         ErrorShown, description=says, examples=[OpenApiExample(code, value=value)]
     )
+
+
+class Described(AutoSchema):
+    """Describes the body of a DELETE too, where it takes one."""
+
+    def _get_request_body(self, direction: str = "request") -> Any:
+        inherited: Any = super()._get_request_body
+        if self.method != "DELETE":
+            return inherited(direction)
+        self.method = "PATCH"  # or its body would be left out
+        try:
+            return inherited(direction)
+        finally:
+            self.method = "DELETE"
 
 
 class KeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]

@@ -12,8 +12,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from structlog.contextvars import bind_contextvars
 
+from brokers.vocabulary import Side
 from orders import canceling, placing, replacing, timing
-from orders.api import accepting, describing, showing, telling
+from orders.api import accepting, describing, finding, showing, telling
 from orders.api.authenticating import account_of, actor_of
 from orders.api.paging import page
 from orders.api.view import View
@@ -36,13 +37,13 @@ class Orders(View):
     @extend_schema(
         operation_id="list_orders",
         summary="List orders",
-        parameters=[accepting.OrderQuery],
+        parameters=[finding.OrderQuery],
         responses=describing.answers(showing.OrderPage, 404),
     )
     def get(self, request: Request, account_id: UUID) -> Response:
         """Newest first. To read on, repeat the query with `cursor` set to `next_cursor`: orders
         that arrive meanwhile neither hide one nor show one twice."""
-        asked = accepting.query(request, accepting.OrderQuery)
+        asked = finding.query(request, finding.OrderQuery)
         orders = _wanted(showing.orders_of(account_of(request, account_id)), asked)
         rows, after = page(orders, cursor=asked.get("cursor"), limit=asked["limit"])
         return Response(showing.OrderPage({"orders": rows, "next_cursor": after}).data)
@@ -76,6 +77,31 @@ class Orders(View):
         )
         return _made(account, order, is_new=is_new)
 
+    @extend_schema(
+        operation_id="cancel_orders",
+        summary="Cancel all open orders",
+        parameters=[finding.CancelQuery],
+        request=None,
+        responses={
+            207: describing.created(showing.CanceledList, "What became of each."),
+            **describing.refusals(403, 404),
+        },
+    )
+    def delete(self, request: Request, account_id: UUID) -> Response:
+        """Those that have not left are withdrawn, those in doubt are cancelled on sight, and for
+        the others the broker is asked. Each goes by itself: what can't be cancelled keeps nothing
+        else from it. Repeat it to see what is left."""
+        asked = finding.query(request, finding.CancelQuery)
+        account = account_of(request, account_id)
+        canceled = canceling.cancel_all(
+            account,
+            symbol=asked.get("symbol"),
+            side=Side(asked["side"]) if "side" in asked else None,
+            actor=actor_of(request),
+            now=timing.database_now(),
+        )
+        return Response(showing.CanceledList({"orders": canceled}).data, status=207)
+
 
 @describing.tagged("Orders")
 class OrderDetail(View):
@@ -85,7 +111,8 @@ class OrderDetail(View):
         responses=describing.answers(showing.OrderShown, 404),
     )
     def get(self, request: Request, account_id: UUID, order_id: UUID) -> Response:
-        accepting.query(request, accepting.Strict)
+        """As it now stands."""
+        finding.query(request)
         return Response(showing.OrderShown(_order(account_of(request, account_id), order_id)).data)
 
     @extend_schema(
@@ -128,7 +155,7 @@ class OrderDetail(View):
         """An order that has not left is withdrawn at once; one in doubt is cancelled on sight.
         Otherwise it works on, with `pending_cancel`, until the broker says that it is cancelled.
         Asking again is harmless."""
-        accepting.query(request, accepting.Strict)
+        finding.query(request)
         account = account_of(request, account_id)
         order = _order(account, order_id)
         canceling.cancel(order.id, actor=actor_of(request), now=timing.database_now())
@@ -145,7 +172,7 @@ class OrderEvents(View):
     def get(self, request: Request, account_id: UUID, order_id: UUID) -> Response:
         """The audit of one order, with its evidence: what was sent and answered, byte for byte but
         for secrets, each look for it while in doubt, and every fact the broker told."""
-        accepting.query(request, accepting.Strict)
+        finding.query(request)
         order = _order(account_of(request, account_id), order_id)
         story = {
             "order": order,

@@ -1,9 +1,10 @@
-"""Says no in one way: `{"code", "message", "field"?, "request_id"}`, whatever went wrong."""
+"""Says no in one way, whatever went wrong: `{"code", "message", …, "request_id"}`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
+from uuid import UUID
 
 import structlog
 from django.core.exceptions import PermissionDenied
@@ -65,6 +66,7 @@ class Refusal(NamedTuple):
     code: str
     message: str
     field: str | None = None
+    orders: tuple[UUID, ...] = ()
 
 
 def answer(error: Exception, context: Mapping[str, Any]) -> Response:  # noqa: ARG001
@@ -73,6 +75,8 @@ def answer(error: Exception, context: Mapping[str, Any]) -> Response:  # noqa: A
     body: dict[str, Any] = {"code": refusal.code, "message": refusal.message}
     if refusal.field is not None:
         body["field"] = refusal.field[:LONGEST_NAME]
+    if refusal.orders:
+        body["orders"] = [str(order) for order in refusal.orders]
     body["request_id"] = str(get_contextvars().get("request_id", ""))
     return Response(body, status=refusal.status, headers=_headers(error, refusal))
 
@@ -80,7 +84,7 @@ def answer(error: Exception, context: Mapping[str, Any]) -> Response:  # noqa: A
 def _refusal(error: Exception) -> Refusal:  # noqa: PLR0911 — one line for each kind
     match error:
         case DeskError():
-            return Refusal(error.status, error.code, error.message, error.field)
+            return Refusal(error.status, error.code, error.message, error.field, error.orders)
         case BadRequest():
             return Refusal(error.status_code, error.code, error.message, error.field)
         case ReadOnlyKey():

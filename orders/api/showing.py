@@ -21,6 +21,7 @@ from brokers.vocabulary import (
     TimeInForce,
 )
 from orders.api.fields import Amount, Choice, Moment
+from orders.canceling import Became
 from orders.models import Account, Order
 from orders.models.facts import Heard
 from orders.models.order import OrderQuerySet, OrderSource
@@ -36,7 +37,15 @@ class ErrorShown(Shown):
 
     code = serializers.CharField(help_text="For programs; never changes.")
     message = serializers.CharField(help_text="For people; may change.")
-    field = serializers.CharField(required=False, help_text="The input at fault, if one is.")
+    field = serializers.CharField(
+        required=False,
+        help_text="The input at fault, if one is; with a dot where it is a leg's.",
+    )
+    orders = serializers.ListField(
+        child=serializers.UUIDField(),
+        required=False,
+        help_text="The orders that stand in the way, if any do.",
+    )
     request_id = serializers.CharField()
 
 
@@ -168,6 +177,31 @@ class OrderPage(Shown):
 
     orders = OrderShown(many=True)
     next_cursor = serializers.CharField(allow_null=True, help_text="null on the last page.")
+
+
+class CanceledShown(Shown):
+    """One order of many, and what became of the wish to cancel it."""
+
+    order_id = serializers.UUIDField(source="order.id")
+    client_order_id = serializers.CharField(source="order.client_order_id")
+    symbol = serializers.CharField(source="order.symbol")
+    side = Choice(Side, source="order.side")
+    became = Choice(
+        Became,
+        help_text="`withdrawn`: it never left the desk. `asked`: the broker is asked, and has the"
+        " last word. `on_sight`: it may be live unseen, and is cancelled once it is found."
+        " `too_late`: it had ended. `failed`: the desk could not record the wish; ask again.",
+    )
+    why = serializers.CharField()
+    submission = Choice(Submission.values, source="order.submission")
+    status = Choice(Status, source="order.status", allow_null=True)
+    filled_quantity = Amount(source="order.filled_quantity")
+
+
+class CanceledList(Shown):
+    """The orders that were open, in the order in which they were cancelled."""
+
+    orders = CanceledShown(many=True)
 
 
 class ExecutionShown(Shown):

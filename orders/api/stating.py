@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from brokers.vocabulary import Environment
+from brokers.passport import Passport, Strategy
+from brokers.vocabulary import (
+    Environment,
+    Leg,
+    OrderClass,
+    OrderType,
+    PositionEffect,
+    Side,
+    TimeInForce,
+)
 from orders.api.fields import Amount, Choice, Moment
-from orders.api.showing import Shown
-from orders.models import Incident, Severity
+from orders.api.showing import OrderShown, Shown
+from orders.closing import Closing
+from orders.models import Incident, Order, Severity
+
+Word = TypeVar("Word", bound=StrEnum)
 
 
 class FeedShown(Shown):
@@ -55,13 +72,93 @@ class AccountList(Shown):
     accounts = AccountShown(many=True)
 
 
+class TypeShown(Shown):
+    """A type of order, and the times in force that it may have."""
+
+    order_type = Choice(OrderType)
+    times_in_force = serializers.ListField(child=Choice(TimeInForce))
+
+
+class ClassShown(Shown):
+    """A class of order, and how its legs come to the broker: null where it has none."""
+
+    order_class = Choice(OrderClass)
+    strategy = Choice(Strategy, allow_null=True)
+
+
+class CapabilitiesShown(Shown):
+    """What an account's broker accepts and promises."""
+
+    broker = serializers.CharField()
+    title = serializers.CharField()
+    order_types = serializers.SerializerMethodField()
+    order_classes = serializers.SerializerMethodField()
+    position_effects = serializers.SerializerMethodField()
+    quantity_decimals = serializers.IntegerField(help_text="0: whole quantities only.")
+    wire_id_pattern = serializers.CharField(help_text="What an order's id may look like there.")
+    wire_id_length = serializers.IntegerField()
+    duplicate_id_answer = serializers.CharField(help_text="What it answers to an id used twice.")
+    replace_makes_new_order = serializers.BooleanField()
+    pushes = serializers.CharField(help_text="How it tells of fills.")
+    tested_on = serializers.DateField()
+    source = serializers.CharField(help_text="What this was checked against.")  # type: ignore[assignment]
+
+    @extend_schema_field(TypeShown(many=True))
+    def get_order_types(self, passport: Passport) -> Any:
+        """Its types of order, each with the times in force that it may have."""
+        kinds = [
+            {
+                "order_type": kind,
+                "times_in_force": _in_order(
+                    TimeInForce,
+                    passport.market_tifs if kind is OrderType.MARKET else passport.times_in_force,
+                ),
+            }
+            for kind in _in_order(OrderType, passport.order_types)
+        ]
+        return TypeShown(kinds, many=True).data
+
+    @extend_schema_field(ClassShown(many=True))
+    def get_order_classes(self, passport: Passport) -> Any:
+        """The classes of order that the desk places here."""
+        classes = [
+            {"order_class": kind, "strategy": passport.strategy(kind) or ""}
+            for kind in OrderClass
+            if kind is OrderClass.SIMPLE or passport.strategy(kind) is not None
+        ]
+        return ClassShown(classes, many=True).data
+
+    @extend_schema_field({"type": "array", "items": {"enum": list(PositionEffect)}})
+    def get_position_effects(self, passport: Passport) -> list[str]:
+        """What an order may say that it does to the position."""
+        return [str(effect) for effect in _in_order(PositionEffect, passport.position_effects)]
+
+
 class PositionShown(Shown):
-    """What the account holds of one symbol, by the desk's own executions. Short is negative."""
+    """What the account holds of one symbol, by the desk's own executions. Short is negative.
+
+    Orders that are being sent or in doubt may trade unseen: the position lies from `least` to
+    `most`. null there: an order for an amount of money is among them, and no price is known.
+    """
 
     symbol = serializers.CharField()
+    side = Choice(("long", "short"), allow_null=True, help_text="null when flat.")
     quantity = Amount()
+    least = Amount(allow_null=True)
+    most = Amount(allow_null=True)
+    in_doubt = serializers.ListField(
+        child=serializers.UUIDField(), help_text="The orders that may trade unseen."
+    )
     average_price = Amount(allow_null=True, help_text="Of what is held; null when flat.")
-    realized = Amount(help_text="Profit or loss of what was closed.")
+    realized = Amount(help_text="Profit or loss of what was closed, before fees.")
+    fees = Amount(help_text="Of every trade, those that opened it included.")
+    net = Amount(help_text="`realized` less `fees`.")
+    broker_quantity = Amount(
+        allow_null=True, help_text="By the broker's own count; null if it did not say."
+    )
+    drift = Amount(
+        allow_null=True, help_text="How much the broker's count is above ours; null likewise."
+    )
 
 
 class HoldingShown(Shown):
@@ -78,6 +175,58 @@ class PositionList(Shown):
     positions = PositionShown(many=True)
     broker_positions = HoldingShown(many=True, allow_null=True)
     broker_error = serializers.CharField(allow_null=True)
+
+
+class StillOpenShown(Shown):
+    """An order that is open in the symbol of a position that is being closed."""
+
+    order_id = serializers.UUIDField(source="id")
+    client_order_id = serializers.CharField()
+    side = Choice(Side)
+    order_type = Choice(OrderType)
+    leg = Choice(Leg, allow_null=True)
+    leaves_quantity = Amount(allow_null=True)
+    would = serializers.SerializerMethodField()
+    in_doubt = serializers.BooleanField(source="is_in_doubt")
+
+    @extend_schema_field({"type": "string", "enum": ["close", "increase"]})
+    def get_would(self, order: Order) -> str:
+        """What it does to the position that is being closed, if it trades."""
+        return "close" if order.side == self.context["closing_side"] else "increase"
+
+
+class ClosingShown(Shown):
+    """The order that closes a position, and what else is open in its symbol."""
+
+    order = OrderShown()
+    still_open = serializers.SerializerMethodField()
+
+    @extend_schema_field(StillOpenShown(many=True))
+    def get_still_open(self, closing: Closing) -> Any:
+        """Other open orders of the symbol. They are not touched: cancel them, or mean them."""
+        context = {"closing_side": closing.order.side}
+        return StillOpenShown(list(closing.still_open), many=True, context=context).data
+
+
+class OutcomeShown(Shown):
+    """What became of the wish to close one position of many: an order, or why there is none."""
+
+    symbol = serializers.CharField()
+    closing = ClosingShown(allow_null=True)
+    code = serializers.CharField(source="error.code", default=None, allow_null=True)
+    message = serializers.CharField(source="error.message", default=None, allow_null=True)
+    orders = serializers.ListField(
+        source="error.orders",
+        default=list,
+        child=serializers.UUIDField(),
+        help_text="The orders that stand in the way, if any do.",
+    )
+
+
+class OutcomeList(Shown):
+    """Every position that was held, and what became of the wish to close it."""
+
+    positions = OutcomeShown(many=True)
 
 
 class IncidentShown(Shown):
@@ -105,3 +254,9 @@ class IncidentPage(Shown):
 
     incidents = IncidentShown(many=True)
     next_cursor = serializers.CharField(allow_null=True, help_text="null on the last page.")
+
+
+def _in_order(words: type[Word], some: Iterable[Word]) -> list[Word]:
+    """Return some of an enum's words, as it orders them."""
+    chosen = set(some)
+    return [word for word in words if word in chosen]

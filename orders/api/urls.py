@@ -2,7 +2,7 @@
 
 from django.urls import path, re_path
 
-from orders.api import accounting, ordering
+from orders.api import accounting, holding, ordering
 from orders.api.view import Unknown
 
 app_name = "api"
@@ -23,7 +23,18 @@ urlpatterns = [
     path(
         "accounts/<uuid:account_id>/executions", accounting.Executions.as_view(), name="executions"
     ),
-    path("accounts/<uuid:account_id>/positions", accounting.Positions.as_view(), name="positions"),
+    path("accounts/<uuid:account_id>/positions", holding.Positions.as_view(), name="positions"),
+    path(
+        # A symbol may hold a slash.
+        "accounts/<uuid:account_id>/positions/<path:symbol>",
+        holding.PositionDetail.as_view(),
+        name="position",
+    ),
+    path(
+        "accounts/<uuid:account_id>/capabilities",
+        accounting.Capabilities.as_view(),
+        name="capabilities",
+    ),
     path("accounts/<uuid:account_id>/incidents", accounting.Incidents.as_view(), name="incidents"),
     re_path(r"", Unknown.as_view(), name="unknown"),
 ]

@@ -14,6 +14,7 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from orders.api.authenticating import KeyAuthentication, KeyPermission
+from orders.api.describing import Described
 from orders.api.reading import StrictJSON
 from orders.api.refusing import answer
 
@@ -27,6 +28,7 @@ class View(APIView):
     renderer_classes = (JSONRenderer,)
     content_negotiation_class = DefaultContentNegotiation
     metadata_class = None
+    schema = Described()
     throttle_classes = ()
 
     def get_exception_handler(self) -> Any:

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from brokers.vocabulary import OrderType, Side
-from orders import asking, positioning
-from orders.asking import NoAnswer
-from orders.models import Account, Order
-from orders.money import EXACT, ZERO, average, worth
+from brokers.vocabulary import Side
+from orders import positioning
+from orders.models import Order
+from orders.money import EXACT, ZERO
+from orders.ranging import likely_price, most_left, worst_case
+
+__all__ = ["Doubt", "doubts", "likely_price", "most_left", "worst_case"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,40 +50,6 @@ def doubts(orders: list[Order]) -> list[Doubt]:
     return sorted(
         found, key=lambda d: (d.value is not None, -(d.value or ZERO), d.since, d.order.id)
     )
-
-
-def worst_case(order: Order) -> Decimal | None:
-    """Return the most an order could still trade for, or None while no price is known."""
-    if order.notional is not None:
-        return max(EXACT.subtract(order.notional, order.filled_value), ZERO)
-    price = likely_price(order.account, order.order_type, order.symbol, of=order)
-    return None if price is None else worth(order.leaves_quantity or ZERO, price)
-
-
-def most_left(order: Order) -> Decimal | None:
-    """Return the most an order could still trade, or None for money while no price is known."""
-    if order.leaves_quantity is not None:
-        return order.leaves_quantity
-    price = likely_price(order.account, order.order_type, order.symbol, of=order)
-    return None if price is None else average(worst_case(order) or ZERO, price)
-
-
-def likely_price(
-    account: Account,
-    order_type: str,
-    symbol: str,
-    *,
-    of: object,
-) -> Decimal | None:
-    """Return the price to reckon with: the order's own limit or stop, else the last one traded."""
-    named: Decimal | None = getattr(of, "limit_price", None) or getattr(of, "stop_price", None)
-    if named is not None and order_type != OrderType.MARKET:
-        return named
-    try:
-        quote = asking.quote(account, symbol)
-    except NoAnswer:
-        return None
-    return quote.last if quote else None
 
 
 def _held(accounts: object) -> dict[tuple[object, str], Decimal]:

@@ -10,14 +10,12 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
-from brokers.vocabulary import Side
-from orders import asking, connecting, positioning
+from orders import asking, connecting, positioning, ranging
 from orders.asking import NoAnswer
 from orders.models import Account, Execution, Order
 from orders.money import ZERO
 from orders.states import OPEN_MUTATION
 from orders.web import exposure, story
-from orders.web.exposure import most_left
 from orders.web.filtering import ROWS, Filter, sequences
 from orders.web.people import Request, may_trade, members_only, order_or_404, tradable_ids
 
@@ -34,8 +32,8 @@ class Holding:
     realized: Decimal
     last: Decimal | None
     unrealized: Decimal | None
-    least: Decimal  # ours, if every sell in doubt is live and fills
-    most: Decimal  # ours, if every buy in doubt is live and fills
+    least: Decimal | None  # ours, if every sell that may be live fills; None: no price is known
+    most: Decimal | None  # ours, if every buy that may be live fills
 
     @property
     def drift(self) -> Decimal | None:
@@ -156,15 +154,13 @@ def positions(request: Request) -> HttpResponse:
 def holdings(account: Account, *, ask_broker: bool = True) -> list[Holding]:
     """Return an account's positions that are not flat on both sides."""
     theirs = _theirs(account) if ask_broker else None
-    ours = {position.symbol: position for position in positioning.positions([account])}
-    doubtful = _doubtful(account)
+    ours = ranging.ranges(account)
     found = []
-    for symbol in sorted(ours.keys() | (theirs or {}).keys() | doubtful.keys()):
-        position = ours.get(symbol)
-        held = position.quantity if position else ZERO
+    for symbol in sorted(ours.keys() | (theirs or {}).keys()):
+        known = ours.get(symbol) or ranging.around(positioning.nothing(account, symbol))
+        position, held = known.position, known.position.quantity
         said = None if theirs is None else theirs.get(symbol, ZERO)
-        sells, buys = doubtful.get(symbol, (ZERO, ZERO))
-        if not any((held, said, sells, buys, position and position.realized)):
+        if not any((held, said, known.unseen, position.realized)):
             continue
         last = _last(account, symbol) if held or said else None
         found.append(
@@ -173,28 +169,15 @@ def holdings(account: Account, *, ask_broker: bool = True) -> list[Holding]:
                 symbol=symbol,
                 ours=held,
                 theirs=said,
-                average_price=position.average_price if position else None,
-                realized=position.realized if position else ZERO,
+                average_price=position.average_price,
+                realized=position.realized,
                 last=last,
-                unrealized=position.unrealized(last) if position and last is not None else None,
-                least=held - sells,
-                most=held + buys,
+                unrealized=None if last is None else position.unrealized(last),
+                least=known.least,
+                most=known.most,
             )
         )
     return found
-
-
-def _doubtful(account: Account) -> dict[str, tuple[Decimal, Decimal]]:
-    """Return what may be live without our knowing: by symbol, how much to sell and to buy."""
-    sums: dict[str, tuple[Decimal, Decimal]] = {}
-    for order in Order.objects.filter(account=account).in_doubt().select_related("account"):
-        sells, buys = sums.get(order.symbol, (ZERO, ZERO))
-        if order.side == Side.SELL:
-            sells += most_left(order) or ZERO
-        else:
-            buys += most_left(order) or ZERO
-        sums[order.symbol] = sells, buys
-    return sums
 
 
 def _theirs(account: Account) -> dict[str, Decimal] | None:

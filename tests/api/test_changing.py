@@ -131,3 +131,65 @@ class TestCancel:
         told = program.get(f"orders/{working}").told
         assert (told["status"], told["pending_cancel"]) == (Status.NEW, True)
         assert told["submission"] == Submission.ACCEPTED
+
+
+class TestCancelAll:
+    def test_says_what_became_of_each(self, program, working):
+        withdrawn = program.place().told["id"]
+        doubtful = OrderFactory(account=program.account, unknown=True)
+        OrderFactory(account=program.account, filled=True)
+        other = OrderFactory(working=True)
+
+        answer = program.ask("DELETE", "orders")
+
+        assert answer.status_code == 207
+        assert [(row["order_id"], row["became"]) for row in answer.told["orders"]] == [
+            (str(doubtful.id), "on_sight"),
+            (withdrawn, "withdrawn"),
+            (working, "asked"),
+        ]
+        assert answer.told["orders"][-1]["status"] == "new"  # the broker has the last word
+        other.refresh_from_db()
+        assert other.cancel_requested_at is None
+
+    @pytest.mark.parametrize(
+        ("query", "found"),
+        [("symbol=ACME", {"buy"}), ("side=sell", {"sell"}), ("symbol=B/C&side=sell", {"sell"})],
+    )
+    def test_of_some(self, program, query, found):
+        OrderFactory(account=program.account, working=True, client_order_id="buy")
+        OrderFactory(
+            account=program.account, working=True, client_order_id="sell", side="sell", symbol="B/C"
+        )
+
+        told = program.ask("DELETE", f"orders?{query}").told
+
+        assert {row["client_order_id"] for row in told["orders"]} == found
+
+    @pytest.mark.parametrize(
+        "query",
+        [
+            *("side=short", "side=", "symbol=%00", "symbol=a%20b", "symbol=" + "x" * 33),
+            *("status=new", "open=true", "side=buy&side=sell", "symbol=%F0%9F%92%A9"),
+        ],
+    )
+    def test_of_what_it_would_have_to_guess_at_cancels_nothing(self, program, working, query):
+        answer = program.ask("DELETE", f"orders?{query}")
+
+        assert (answer.status_code, answer.told["code"]) == (400, "invalid_request")
+        assert Order.objects.get().cancel_requested_at is None
+
+    def test_works_while_the_account_is_halted(self, program, working):
+        program.account.halted_at = program.key.created_at
+        program.account.save()
+
+        assert program.ask("DELETE", "orders").told["orders"][0]["became"] == "asked"
+
+    def test_of_another_account_is_not_there(self, program):
+        other = OrderFactory(working=True)
+
+        assert (
+            program.ask("DELETE", f"/api/v1/accounts/{other.account_id}/orders").status_code == 404
+        )
+        other.refresh_from_db()
+        assert other.cancel_requested_at is None

@@ -68,7 +68,11 @@ def _keep_the_connection():
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.label)
 def test_answers_as_described(operation, mode, program: Program):
     order = OrderFactory(account=program.account, part_filled=True)
-    ours = {"account_id": str(program.account.id), "order_id": str(order.id)}
+    ours = {
+        "account_id": str(program.account.id),
+        "order_id": str(order.id),
+        "symbol": order.symbol,
+    }
 
     @seed(20260302)
     @bounds(

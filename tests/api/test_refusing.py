@@ -34,7 +34,7 @@ class TestUnknownAddress:
 
 class TestEnvelope:
     def test_for_a_method_that_is_none(self, program):
-        for method, path in (("PUT", "orders"), ("DELETE", "orders"), ("POST", "positions")):
+        for method, path in (("PUT", "orders"), ("DELETE", "executions"), ("POST", "positions")):
             answer = program.ask(method, path, None)
 
             check_envelope(answer, 405, "method_not_allowed")

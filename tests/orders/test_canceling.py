@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+from uuid import UUID
+
 import pytest
+from django.db import OperationalError
 from django.utils import timezone
 
 from brokers.errors import (
@@ -12,12 +16,13 @@ from brokers.errors import (
     Refused,
 )
 from brokers.messages import Report, Ticket
-from brokers.vocabulary import Status
+from brokers.vocabulary import Side, Status
 from orders import attending, canceling, recording, sending, timing
-from orders.models import Order
+from orders.canceling import Became, Canceled
+from orders.models import Account, AuditEvent, Order
 from orders.models.facts import Heard
 from orders.states import Submission
-from tests.factories import ANA, place
+from tests.factories import ANA, AccountFactory, OrderFactory, place
 from tests.fakes import ScriptedBroker, call
 
 
@@ -199,3 +204,111 @@ class TestCancel:
         Order.objects.update(cancel_at=timing.database_now())
         sending.send_cancel(order.id)  # a halt keeps no cancel back
         assert len(broker.canceled) == 2
+
+
+@pytest.mark.django_db
+class TestCancelAll:
+    def cancel_all(self, account: Account, **which: Any) -> list[Canceled]:
+        return canceling.cancel_all(account, actor=ANA, now=timing.database_now(), **which)
+
+    def test_says_what_became_of_each(self, broker: ScriptedBroker) -> None:
+        account = AccountFactory()
+        ready, working, lost = (place(account) for _ in range(3))
+        sending.send(working.id)
+        broker.script = [OutcomeUnknown("silence")]
+        sending.send(lost.id)
+        leaving = OrderFactory(account=account, sending=True)
+        OrderFactory(account=account, filled=True)
+
+        told = {one.order: one.became for one in self.cancel_all(account)}
+
+        assert told == {
+            ready: Became.WITHDRAWN,
+            working: Became.ASKED,
+            lost: Became.ON_SIGHT,
+            leaving: Became.ON_SIGHT,
+        }
+        assert Order.objects.filter(cancel_requested_at__isnull=False).count() == 3
+
+    def test_asked_again_is_harmless(self, broker: ScriptedBroker) -> None:
+        order = place()
+        sending.send(order.id)
+
+        told = [self.cancel_all(order.account)[0].became for _ in range(2)]
+
+        assert told == [Became.ASKED, Became.ASKED]
+        assert order.events.filter(action="order.cancel_asked").count() == 1
+
+    def test_newest_first_and_what_protects_last(self, broker: ScriptedBroker) -> None:
+        account = AccountFactory()
+        held = OrderFactory(account=account, filled=True)
+        old = OrderFactory(account=account, working=True)
+        legs = [
+            OrderFactory(account=account, working=True, parent=held, leg=leg, side="sell")
+            for leg in ("take_profit", "stop_loss")
+        ]
+        new = OrderFactory(account=account, working=True)
+
+        told = [one.order for one in self.cancel_all(account)]
+
+        assert told == [new, old, *reversed(legs)]
+
+    @pytest.mark.parametrize(
+        ("which", "found"),
+        [
+            ({}, {"a", "b", "c"}),
+            ({"symbol": "A"}, {"a", "b"}),
+            ({"side": Side.SELL}, {"b", "c"}),
+            ({"symbol": "A", "side": Side.SELL}, {"b"}),
+            ({"symbol": "NONE"}, set()),
+        ],
+        ids=repr,
+    )
+    def test_of_one_symbol_or_side(
+        self, broker: ScriptedBroker, which: dict[str, Any], found: set[str]
+    ) -> None:
+        account = AccountFactory()
+        place(account, symbol="A", wire_id="a")
+        place(account, symbol="A", side=Side.SELL, wire_id="b")
+        place(account, symbol="C", side=Side.SELL, wire_id="c")
+        place(wire_id="elsewhere")
+
+        told = self.cancel_all(account, **which)
+
+        assert {one.order.client_order_id for one in told} == found
+        assert Order.objects.filter(submission=Submission.WITHDRAWN).count() == len(found)
+
+    def test_what_can_t_be_cancelled_keeps_nothing_else_from_it(
+        self, broker: ScriptedBroker, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        account = AccountFactory()
+        first, ended, failing = (OrderFactory(account=account, working=True) for _ in range(3))
+        ask = recording.ask_cancel
+
+        def as_told(order_id: UUID, **who: Any) -> Order:
+            if order_id == failing.id:
+                raise OperationalError("deadlock detected")
+            if order_id == ended.id:  # it fills between our look and our asking
+                Order.objects.filter(id=ended.id).update(status=Status.CANCELED)
+            return ask(order_id, **who)
+
+        monkeypatch.setattr(recording, "ask_cancel", as_told)
+
+        told = {one.order: one for one in self.cancel_all(account)}
+
+        assert {order: one.became for order, one in told.items()} == {
+            failing: Became.FAILED,
+            ended: Became.TOO_LATE,
+            first: Became.ASKED,
+        }
+        assert told[ended].order.status == Status.CANCELED
+        assert "ended" in told[ended].why
+
+    def test_is_on_record_even_if_nothing_was_open(self, broker: ScriptedBroker) -> None:
+        account = AccountFactory()
+
+        assert self.cancel_all(account, symbol="A") == []
+
+        event = AuditEvent.objects.get(action="orders.cancel_all_asked")
+        assert (event.chain, event.after) == (str(account.id), {"symbol": "A"})
+        assert event.actor_name == "ana"

@@ -17,6 +17,7 @@ from orders.models.facts import Heard
 from orders.positioning import Position, held, positions
 from tests.factories import AccountFactory, OrderFactory
 from tests.fakes import NOON, fill, snapshot
+from tests.orders.holding import hold
 
 pytestmark = pytest.mark.django_db
 
@@ -80,10 +81,22 @@ def test_profit_at_a_price() -> None:
     assert trade("+10@100", "-10@100").unrealized(Decimal(1)) == 0
 
 
+def test_fees_come_off_the_profit_whichever_trade_they_were_taken_for() -> None:
+    account = AccountFactory()
+    hold(account, "10", price="100", fee="0.25")
+    hold(account, "-4", price="110", fee="0.000000001")
+
+    [position] = positions([account])
+
+    assert (position.quantity, position.realized) == (6, 40)
+    assert position.fees == Decimal("0.250000001")
+    assert position.net == Decimal("39.749999999")
+
+
 def test_a_busted_trade_never_was() -> None:
     order = OrderFactory(sending=True)
     ticket = order.ticket()
-    busted = fill(ticket, "a", "10", kind=ExecutionKind.BUST)
+    busted = fill(ticket, "a", "10", kind=ExecutionKind.BUST, fee=Decimal(1))
     recording.heed(
         order.account,
         Report(snapshots=(snapshot(ticket),), fills=(fill(ticket, "a", "10"), busted)),
@@ -93,7 +106,7 @@ def test_a_busted_trade_never_was() -> None:
     )
 
     [position] = positions([order.account])
-    assert position.quantity == 0
+    assert (position.quantity, position.fees) == (0, 0)
 
 
 @settings(
