@@ -10,7 +10,6 @@ from django.db import IntegrityError, transaction
 
 from brokers.messages import Ticket
 from brokers.reasons import Reason
-from brokers.vocabulary import Leg
 from orders import placing, timing
 from orders.actors import Actor
 from orders.errors import BadTicket, NotReplaceable, OrderIdTaken
@@ -72,12 +71,6 @@ def _proposal(old: Order, client_order_id: str, changes: dict[str, Decimal]) -> 
     return with_changes(old.terms(), wire_id=client_order_id, **changes)  # type: ignore[arg-type]
 
 
-def _protects(old: Order) -> placing.Protects | None:
-    if old.parent is None:
-        return None
-    return placing.Protects(parent=old.parent, leg=Leg(old.leg), covers_from=old.covers_from)
-
-
 def _replace(
     old: Order, proposal: Ticket, *, source: str, actor: Actor, now: datetime
 ) -> tuple[Order, bool]:
@@ -110,16 +103,10 @@ def _replace(
     to_work = with_changes(proposal, quantity=proposal.quantity - old.filled_quantity)
     placing.check(old.account, to_work)
     placing.check_in_time(to_work, now=now)
-    new = placing.create(
-        old.account,
-        to_work,
-        source=source,
-        actor=actor,
-        now=now,
-        replaces=old,
-        protects=_protects(old),
+    return (
+        placing.create(old.account, to_work, source=source, actor=actor, now=now, replaces=old),
+        True,
     )
-    return new, True
 
 
 def _repeated(earlier: Order, old: Order, proposal: Ticket) -> tuple[Order, bool]:

@@ -228,7 +228,9 @@ class TestClose:
 
         assert (answer.status_code, answer.told["field"]) == (400, "symbol")
 
-    @pytest.mark.parametrize("symbol", ["..", "ACME/", "acme", "*", "ACME;", "/", "%0A", "%ED%A0%80", "%25"])
+    @pytest.mark.parametrize(
+        "symbol", ["..", "ACME/", "acme", "*", "ACME;", "/", "%0A", "%ED%A0%80", "%25"]
+    )
     def test_of_a_symbol_that_is_not_held(self, program, symbol):
         hold(program.account, "10")
 
