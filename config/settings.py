@@ -20,6 +20,8 @@ TESTING = DESK_ENVIRONMENT == "test"
 
 DESK_URL = environment.required("DESK_URL").rstrip("/")  # where people and brokers reach the desk
 DESK_DATA = Path(os.environ.get("DESK_DATA", BASE_DIR / ".desk"))
+# Hosts that subscribers may be told at though they are of a private network, or speak plain http.
+DESK_TRUSTED_RECEIVERS = environment.listed("DESK_TRUSTED_RECEIVERS")
 DESK_PREFIX = os.environ.get("DESK_PREFIX", "desk")  # keeps desks that share a Redis apart
 DESK_PAPER_URL = os.environ.get("DESK_PAPER_URL", "")  # the paper exchange, if there is one
 DESK_PAPER_TOKEN = os.environ.get("DESK_PAPER_TOKEN", "")  # may turn its fault dials

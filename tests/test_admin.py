@@ -13,7 +13,14 @@ from orders.admin import ReadOnly
 from orders.models import Account, ApiKey, Grant, Heartbeat, Order, ParkedFact
 from tests.factories import AccountFactory, UserFactory, a_ticket
 from tests.fakes import fill
-from webhooks.models import Delivery, Endpoint, EndpointSecret, Quarantined
+from webhooks.models import (
+    Delivery,
+    Endpoint,
+    EndpointSecret,
+    Notice,
+    Quarantined,
+    Subscription,
+)
 
 CANARY = "canary-5f1d"
 WINDOWS = sorted(
@@ -52,6 +59,12 @@ def desk(db, broker):
         body=b"<script>alert(1)</script>\xff",
         received_at=now,
     )
+    subscription = Subscription(account=account, url="https://example.com/", created_at=now)
+    subscription.seal(CANARY)
+    subscription.save()
+    Notice.objects.create(
+        subscription=subscription, event="e", about="a", body="<b>", made_at=now, due_at=now
+    )
     Heartbeat.objects.create(name="sweep", at=now)
     order, _ = placing.place(account, a_ticket(), source="api", actor=component("tests"), now=now)
     broker.script.append(broker.has(order.ticket(), fill(order.ticket(), "e1", "1")))
@@ -70,7 +83,8 @@ def address(model, page, *args):
 def test_there_is_a_window_on_everything_but_secrets():
     assert [model._meta.object_name for model in WINDOWS] == [
         *("Account", "ApiKey", "Attempt", "AuditEvent", "Execution", "Grant", "Heartbeat"),
-        *("Order", "ParkedFact", "SnapshotFact", "Delivery", "Endpoint", "Quarantined"),
+        *("Order", "ParkedFact", "SnapshotFact", "Delivery", "Endpoint", "Notice", "Quarantined"),
+        "Subscription",
     ]
 
 

@@ -6,7 +6,15 @@ from django.contrib import admin
 from django.utils.html import format_html
 
 from orders.admin import Rows, Window
-from webhooks.models import Delivery, Endpoint, EndpointSecret, Quarantined, Reception
+from webhooks.models import (
+    Delivery,
+    Endpoint,
+    EndpointSecret,
+    Notice,
+    Quarantined,
+    Reception,
+    Subscription,
+)
 
 
 class Secrets(Rows):
@@ -61,6 +69,21 @@ class QuarantinedAdmin(Window):
     def text(self, stray: Quarantined) -> str:
         """Show the bytes as text. Nobody knows who wrote them."""
         return _as_text(stray.body)
+
+
+@admin.register(Subscription)
+class SubscriptionAdmin(Window):
+    list_display = ("url", "account", "created_at", "ended_at", "why")
+    list_filter = ("account",)
+    list_select_related = ("account",)
+    exclude = ("sealed",)
+
+
+@admin.register(Notice)
+class NoticeAdmin(Window):
+    list_display = ("made_at", "event", "subscription", "tries", "taken_at", "answer_status")
+    list_filter = ("event", "subscription__account")
+    list_select_related = ("subscription__account",)
 
 
 def _as_text(body: bytes | memoryview) -> str:

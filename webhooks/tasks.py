@@ -1,11 +1,14 @@
-"""The door from Celery to the deliveries that wait."""
+"""The door from Celery to the deliveries that wait, in and out."""
 
 from __future__ import annotations
+
+from uuid import UUID
 
 from celery import shared_task
 
 from orders import timing
-from webhooks import quarantining, understanding
+from orders.ringing import ring
+from webhooks import delivering, notifying, quarantining, understanding
 
 
 @shared_task
@@ -20,3 +23,17 @@ def tidy(*, directly: bool = False) -> None:  # noqa: ARG001
     now = timing.database_now()
     understanding.note_known_since(now=now)
     quarantining.tidy(now=now)
+
+
+@shared_task
+def notify(*, directly: bool = False) -> None:
+    """Make notices of what happened, and have those that are due delivered. Called by beat."""
+    notifying.notice_incidents(now=timing.database_now())
+    for notice_id in delivering.due(now=timing.database_now()):
+        if directly or not ring(deliver, str(notice_id)):
+            delivering.deliver(notice_id)
+
+
+@shared_task
+def deliver(notice_id: str) -> None:
+    delivering.deliver(UUID(notice_id))
