@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from dataclasses import replace as with_changes
 from datetime import datetime
 from decimal import Decimal
 
@@ -12,13 +13,14 @@ from django.db import IntegrityError, transaction
 from brokers import tickets
 from brokers.errors import InvalidTicket
 from brokers.messages import Ticket
+from brokers.passport import fit_wire_id
 from brokers.reasons import Reason
 from brokers.vocabulary import Leg, OrderType
 from orders import announcing, auditing, connecting, terms, timing
 from orders.actors import Actor
 from orders.aftercommit import after_commit
 from orders.errors import AccountClosed, AccountHalted, BadTicket, OrderIdTaken
-from orders.ids import uuid7
+from orders.ids import mark, uuid7
 from orders.models import Account, Order
 from orders.ringing import ring
 from orders.states import Submission
@@ -76,13 +78,19 @@ def check(account: Account, ticket: Ticket) -> None:
     """Raise BadTicket or AccountClosed for an order that would not leave this desk."""
     try:
         tickets.check(ticket)
-        connecting.passport(account).check(ticket)
+        connecting.passport(account).check(_as_told(account, ticket))
     except InvalidTicket as error:
         raise BadTicket(str(error), field=error.field, reason=error.reason) from error
     if account.halted_at is not None:
         raise AccountHalted(f"{account} is halted. {account.halt_reason}".strip(), field="account")
     if not account.is_open:
         raise AccountClosed(f"{account} takes no new orders.", field="account")
+
+
+def _as_told(account: Account, ticket: Ticket) -> Ticket:
+    """Return a ticket as the broker is told: by the client's id if it can carry that."""
+    passport = connecting.passport(account)
+    return with_changes(ticket, wire_id=fit_wire_id(ticket.wire_id, passport, mark=mark))
 
 
 def check_change(account: Account, old: Ticket, new: Ticket) -> None:
@@ -126,7 +134,7 @@ def create(
         id=uuid7(),
         account=account,
         client_order_id=ticket.wire_id,
-        wire_id=ticket.wire_id,
+        wire_id=_as_told(account, ticket).wire_id,
         **terms.columns(ticket),
         # What took the place of an order with legs has the same legs, and they come the same way.
         strategy=replaces.strategy

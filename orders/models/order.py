@@ -297,14 +297,14 @@ class Order(models.Model):
 
         Its legs are in it only where they go with it, in the same request.
         """
-        ticket = self.terms()
+        ticket = terms.ticket(self.wire_id, self)
         if self.strategy in {"", Strategy.NATIVE}:
             return ticket
         return with_changes(ticket, order_class=OrderClass.SIMPLE, take_profit=None, stop_loss=None)
 
     def terms(self) -> Ticket:
-        """Return what was asked for, legs and all."""
-        return terms.ticket(self.wire_id, self)
+        """Return what was asked for, legs and all, under the client's own id."""
+        return terms.ticket(self.client_order_id, self)
 
     @property
     def amount(self) -> str:

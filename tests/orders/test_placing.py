@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace as with_changes
 from decimal import Decimal
 from typing import Any
 
@@ -10,13 +11,15 @@ import pytest
 from django.db import connections
 from django.utils import timezone
 
+from brokers import registry
 from brokers.messages import TakeProfit, Ticket
 from brokers.reasons import Reason
 from orders import actors, auditing, placing
 from orders.errors import AccountClosed, BadTicket, OrderIdTaken
+from orders.ids import is_of_this_desk
 from orders.models import Account, AuditEvent, Order
 from tests.factories import AccountFactory, a_ticket
-from tests.fakes import ScriptedBroker
+from tests.fakes import PASSPORT, ScriptedBroker
 
 ANA = actors.component("ana")
 
@@ -153,3 +156,30 @@ def test_twenty_clicks_at_once_place_one_order(broker: ScriptedBroker) -> None:
     assert len(placed) == 20
     assert len({order.id for order, _ in placed}) == 1
     assert sum(is_new for _, is_new in placed) == 1
+
+
+@pytest.mark.django_db
+class TestWireId:
+    """A broker is told the client's id where it can carry that, and else one of ours for it."""
+
+    def test_is_the_clients_own_where_it_fits(self, broker: ScriptedBroker) -> None:
+        order, _ = place(AccountFactory(), a_ticket(wire_id="strategy-7"))
+
+        assert order.wire_id == order.client_order_id == "strategy-7"
+
+    def test_is_ours_where_it_does_not_and_the_same_on_every_try(
+        self, broker: ScriptedBroker, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        terms = with_changes(PASSPORT, wire_id_pattern=r"[A-Za-z0-9_-]+", wire_id_length=36)
+        monkeypatch.setattr(registry, "passport", lambda name: terms)
+        account = AccountFactory()
+        name = "strategy.7/" + "x" * 60
+
+        order, is_new = place(account, a_ticket(wire_id=name))
+        again, is_new_again = place(account, a_ticket(wire_id=name))
+
+        assert (again, is_new, is_new_again) == (order, True, False)
+        assert order.client_order_id == name
+        assert order.ticket().wire_id == order.wire_id
+        assert terms.fits(order.wire_id)
+        assert is_of_this_desk(order.wire_id)
