@@ -36,10 +36,12 @@ class BrokerAdapter(ABC):
 
     @abstractmethod
     def submit(self, ticket: Ticket) -> Report:
-        """Send an order and return the broker's first word on it (one snapshot of that order).
+        """Send an order and return the broker's first word on it: one snapshot of that order.
 
-        The snapshot's wire id, symbol, side and quantity are the ticket's, or
-        Conflict is raised. Raises Refused, NotSent or OutcomeUnknown.
+        Snapshots of its legs follow, where the broker keeps them together and
+        tells them. The first snapshot's wire id, symbol, side and quantity are
+        the ticket's, or Conflict is raised. Raises Refused, NotSent or
+        OutcomeUnknown.
         """
 
     @abstractmethod
@@ -64,7 +66,7 @@ class BrokerAdapter(ABC):
 
     @abstractmethod
     def find(self, wire_id: str) -> Report | Absent:
-        """Look an order up by our own id, with all its fills.
+        """Look an order up by our own id, with all its fills, and its legs with theirs.
 
         Absent means that the broker itself said it has no such order, and
         nothing less: any doubt raises.
@@ -72,7 +74,7 @@ class BrokerAdapter(ABC):
 
     @abstractmethod
     def read(self, broker_order_id: str) -> Report | Absent:
-        """Look an order up by the broker's id, with all its fills. Absent as in `find`."""
+        """Look an order up by the broker's id. What is returned is as in `find`."""
 
     @abstractmethod
     def orders_since(self, since: datetime) -> Iterator[Report]:

@@ -30,9 +30,14 @@ from brokers.paper import dialects, passports, translation
 from brokers.paper.dialects import Dialect
 from brokers.parsing import MISSHAPEN, parse_json
 from brokers.passport import Passport
+from brokers.vocabulary import WITH_LEGS
 
 PAGE = "500"
 MOST_PAGES = 10_000  # a list that goes on for longer is going round in circles
+# What an answer must have in common with the ticket. A replacement is of the class of the order
+# whose place it takes, whatever its ticket says: the exchange keeps that.
+ESSENCE = ("wire_id", "symbol", "side", "quantity", "notional")
+OF_A_NEW_ORDER = (*ESSENCE, "order_class", "position_effect")
 
 Told = TypeVar("Told")
 
@@ -53,11 +58,13 @@ class PaperAdapter(BrokerAdapter):
         return cls(base_url=base_url, key=credentials["key"], secret=credentials["secret"])
 
     def submit(self, ticket: Ticket) -> Report:
-        return self._write("POST", "/v1/orders", translation.order_json(ticket), echoes=ticket)
+        body = translation.order_json(ticket)
+        return self._write("POST", "/v1/orders", body, echoes=ticket, in_common=OF_A_NEW_ORDER)
 
     def replace(self, broker_order_id: str, ticket: Ticket, *, filled: Decimal) -> Report:
         body = {**translation.order_json(ticket), "filled_quantity": filled}
-        return self._write("POST", f"{_order(broker_order_id)}/replace", body, echoes=ticket)
+        path = f"{_order(broker_order_id)}/replace"
+        return self._write("POST", path, body, echoes=ticket, in_common=ESSENCE)
 
     def cancel(self, broker_order_id: str) -> Report:
         return self._write("DELETE", _order(broker_order_id))
@@ -72,7 +79,10 @@ class PaperAdapter(BrokerAdapter):
         found = self._read(answer, self._orders)
         if any(snapshot.wire_id != wire_id for snapshot in found):
             raise OutcomeUnknown("The list is not of the order we asked for.", call=answer.call)
-        return self._whole(found, answer)
+        # A list tells each order for itself: only by its own id does one tell its legs.
+        heads = [one for one in found if one.order_class in WITH_LEGS and not one.parent]
+        legs = (leg for head in heads for leg in self._legs_of(head))
+        return self._whole((*found, *legs), answer)
 
     def read(self, broker_order_id: str) -> Report | Absent:
         if not self.dialect.reads_by_id:
@@ -82,8 +92,8 @@ class PaperAdapter(BrokerAdapter):
             answer = self._get(_order(broker_order_id))
             if self._is_absent(answer):
                 return Absent(call=answer.call)
-            found = (self._read(answer, self._order),)
-        if any(snapshot.broker_order_id != broker_order_id for snapshot in found):
+            found = self._read(answer, self._with_legs)
+        if any(broker_order_id not in (one.broker_order_id, one.parent) for one in found):
             raise OutcomeUnknown("The answer is about another order.", call=answer.call)
         return self._whole(found, answer)
 
@@ -148,12 +158,13 @@ class PaperAdapter(BrokerAdapter):
         body: Mapping[str, Any] | None = None,
         *,
         echoes: Ticket | None = None,
+        in_common: tuple[str, ...] = (),
     ) -> Report:
         answer = http.call(method, self._base_url + path, headers=self._headers, body=body)
-        snapshot = self._read(answer, self._order)
-        if echoes is not None and _essence(snapshot) != _essence(echoes):
+        snapshots = self._read(answer, self._with_legs)
+        if any(getattr(snapshots[0], name) != getattr(echoes, name) for name in in_common):
             raise Conflict("The exchange answered with another order.", call=answer.call)
-        return Report(snapshots=(snapshot,), call=answer.call)
+        return Report(snapshots=snapshots, call=answer.call)
 
     def _get(self, path: str, params: Mapping[str, str] | None = None) -> Answer:
         return http.call("GET", self._base_url + path, headers=self._headers, params=params)
@@ -237,24 +248,22 @@ class PaperAdapter(BrokerAdapter):
     def _order(self, told: Any) -> Snapshot:
         return translation.snapshot(told, self.dialect)
 
+    def _legs_of(self, head: Snapshot) -> tuple[Snapshot, ...]:
+        return self._read(self._get(_order(head.broker_order_id)), self._with_legs)[1:]
+
+    def _with_legs(self, told: Any) -> tuple[Snapshot, ...]:
+        """Read an order and the legs that are told with it, the order first."""
+        order = self._order({name: value for name, value in told.items() if name != "legs"})
+        legs = _each(self._order, told.get("legs") or [])
+        if any(leg.parent != order.broker_order_id for leg in legs):
+            raise ValueError("a leg of another order")
+        return (order, *legs)
+
     def _orders(self, told: Any) -> tuple[Snapshot, ...]:
         return _each(self._order, told["orders"])
 
     def _executions(self, told: Any) -> tuple[Fill, ...]:
         return _each(lambda one: translation.fill(one, self.dialect), told["executions"])
-
-
-def _essence(order: Snapshot | Ticket) -> tuple[object, ...]:
-    """Return what an order must have in common with the ticket it was made of."""
-    return (
-        order.wire_id,
-        order.symbol,
-        order.side,
-        order.quantity,
-        order.notional,
-        order.order_class,
-        order.position_effect,
-    )
 
 
 def _order(broker_order_id: str) -> str:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 from brokers.paper.accounts import Account, account_from, buying_power
 from brokers.paper.committing import Commitments
 from brokers.paper.executions import Execution, execution_from
+from brokers.paper.grouping import Group
 from brokers.paper.ledger import Ledger
 from brokers.paper.market import Market
 from brokers.paper.orders import Order, order_from
 from brokers.paper.queueing import Queue
 from brokers.paper.refusals import Refusal
+from brokers.paper.terms import Terms
 
 
 class Books:
@@ -28,6 +31,7 @@ class Books:
         self._orders_of: dict[str, list[Order]] = {}
         self._executions_of: dict[str, list[Execution]] = {}
         self._executions_in: dict[str, list[Execution]] = {}
+        self._legs_of: dict[str, list[Order]] = {}  # by the id of the order they are legs of
         self._by_client_id: dict[tuple[str, str], list[Order]] = {}
         for line in ledger.latest("accounts"):
             self.add_account(account_from(line.body))
@@ -50,6 +54,8 @@ class Books:
         self._orders_of[order.account].append(order)
         key = (order.account, order.terms.client_order_id)
         self._by_client_id.setdefault(key, []).append(order)
+        if order.parent:
+            self._legs_of.setdefault(order.parent, []).append(order)
         if not order.ended:
             self.queue.enter(order)
         self.keep_order(order)
@@ -61,7 +67,10 @@ class Books:
         else:
             self._open_of[order.account][order.id] = order
         self.queue.keep(order)
-        self._commitments_of[order.account].keep(order)
+        commitments, group = self._commitments_of[order.account], self.group_of(order)
+        # Who of a group binds anything hangs on which of the others are open.
+        for one in (order,) if group is None else group.members:
+            commitments.keep(one, binds=one.workable if group is None else group.binds(one))
 
     def add_execution(self, execution: Execution, *, account: str) -> None:
         """Take in a trade, or a later word on one: cash and position follow it."""
@@ -80,6 +89,25 @@ class Books:
         if order is None or order.account != account.key:
             raise Refusal("not_found", "This account has no such order.", field="id")
         return order
+
+    def group_of(self, order: Order) -> Group | None:
+        """Return an order and its legs, or a leg with all that it belongs to."""
+        head = self.orders.get(order.parent) if order.parent else order
+        legs = self._legs_of.get(order.parent or order.id)
+        if head is None or not legs:
+            return None
+        return Group(head, tuple(legs))
+
+    def is_over(self, order: Order) -> bool:
+        """Say whether an order has ended, and its legs with it."""
+        group = self.group_of(order)
+        return order.ended if group is None else group.is_over
+
+    def with_free_id(self, account: Account, terms: Terms) -> Terms:
+        """Return terms that the exchange made, with a client order id that nobody has used."""
+        while self.orders_with(account, terms.client_order_id):
+            terms = replace(terms, client_order_id=f"{terms.client_order_id}x")
+        return terms
 
     def orders_of(self, account: Account) -> list[Order]:
         """Return an account's orders, oldest first."""

@@ -26,7 +26,7 @@ PriceOf = Callable[[str], Decimal]
 class Share:
     """What one order adds to the sums of its way."""
 
-    remaining: Decimal
+    remaining: Decimal  # nothing of an order whose group another one stands for
     worth: Decimal  # at its limit, or the money it is for; nothing where it has neither
 
 
@@ -48,18 +48,18 @@ class Way:
             self.remaining = EXACT.subtract(self.remaining, share.remaining)
             self.worth = EXACT.subtract(self.worth, share.worth)
 
-    def keep(self, order: Order) -> None:
+    def keep(self, order: Order, binds: Decimal) -> None:
         """Take an order in, or take in what has become of it."""
         self.drop(order)
         worth = _worth(order)
-        self.shares[order.id] = Share(order.remaining, worth)
+        self.shares[order.id] = Share(binds, worth)
         if order.id not in self.orders:
             self._enter(order)
         if order.terms.notional is not None:
             self.for_money[order.id] = order
         elif order.terms.limit_price is None and not order.terms.only_closes:
             self.unpriced[order.id] = order
-        self.remaining = EXACT.add(self.remaining, order.remaining)
+        self.remaining = EXACT.add(self.remaining, binds)
         self.worth = EXACT.add(self.worth, worth)
 
     def _enter(self, order: Order) -> None:
@@ -102,7 +102,7 @@ class Way:
             if not closable:
                 break
             if order is not without:
-                closing = min(order.remaining, closable)
+                closing = min(self.shares[order.id].remaining, closable)
                 closable = EXACT.subtract(closable, closing)
                 if not order.terms.only_closes:
                     cost = EXACT.subtract(cost, EXACT.multiply(closing, asked(order, price_of)))
@@ -115,13 +115,13 @@ class Commitments:
     def __init__(self) -> None:
         self._ways: dict[tuple[str, Side], Way] = {}
 
-    def keep(self, order: Order) -> None:
-        """Take in what has become of an order."""
+    def keep(self, order: Order, *, binds: Decimal) -> None:
+        """Take in what has become of an order, and how much of it ties a position up."""
         way = self._ways.setdefault((order.terms.symbol, order.terms.side), Way())
         if order.ended:
             way.end(order)
         else:
-            way.keep(order)
+            way.keep(order, binds)
 
     def promised(
         self, symbol: str, side: Side, price_of: PriceOf, *, without: Order | None = None

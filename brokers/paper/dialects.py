@@ -15,8 +15,11 @@ from brokers.classifying import Problem, Refusals
 from brokers.parsing import parse_time, parse_whole, storable
 from brokers.vocabulary import Status
 
+LONGEST_CODE = 64  # of what is kept of one
+
 # Our words for theirs. A broker's other documented words are here too: it may use them tomorrow.
 PAPER_STATUSES = {
+    "held": Status.HELD,
     "accepted": Status.ACCEPTED,
     "waiting": Status.NEW,  # a stop that has not been reached is live all the same
     "working": Status.NEW,
@@ -110,6 +113,11 @@ PAPER_REFUSALS = Refusals(
             "invalid_take_profit",
             "invalid_stop_loss",
             "invalid_parameter",
+            "unsupported_class",
+            "legs_crossed",
+            "take_profit_wrong_side",
+            "stop_loss_wrong_side",
+            "stop_limit_wrong_side",
             "unknown_symbol",
             "not_tradable",
             "market_closed",
@@ -185,6 +193,9 @@ BINANCE_REFUSALS = Refusals(
             "-2010 This action is disabled on this account.",
             "-2010 This symbol is not permitted for this account.",
             "-2010 Market is closed.",
+            "-2010 OCO orders are not supported for this symbol",
+            "-2010 Order would trigger immediately.",
+            "-2010 The relationship of the prices for the orders is not correct."[:LONGEST_CODE],
             "-2011",
             "-2013",
             "-2022",
@@ -251,7 +262,7 @@ def _binance_problem(told: Any) -> Problem | None:
 
 
 def _problem(code: str, message: str) -> Problem:
-    return Problem(storable(code[:64]), storable(message[:500]))
+    return Problem(storable(code[:LONGEST_CODE]), storable(message[:500]))
 
 
 def _from_milliseconds(value: object) -> datetime:

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
+from brokers.paper import grouping
 from brokers.paper.accounts import Account, Duplicates
-from brokers.paper.amounts import write_amount
+from brokers.paper.amounts import ZERO, write_amount
 from brokers.paper.befalling import Fate
 from brokers.paper.books import Books
 from brokers.paper.faults import Faults
@@ -26,7 +28,7 @@ from brokers.paper.sessions import active_standing, midnight_before, trades_in
 from brokers.paper.terms import Terms
 from brokers.paper.trailing import better, stop_behind
 from brokers.paper.working import Works
-from brokers.vocabulary import OrderType
+from brokers.vocabulary import OrderClass, OrderType
 
 MARK_EVERY = timedelta(minutes=1)
 
@@ -91,6 +93,7 @@ class Exchange:
         if earlier is not None:
             return earlier, False
         old = self._still_open(account, order_id)
+        self._check_chain(old)
         self.fate.replacing(old, now)
         old = self._still_open(account, order_id)  # it may just have filled
         if filled is not None and old.filled > filled:
@@ -103,8 +106,13 @@ class Exchange:
         self._judge(account, terms, now=now, replacing=old)
         return self._enter(account, terms, now=now, instead_of=old), True
 
+    def terms_of(self, order: Order) -> Terms:
+        """Return what an order was taken on, with its legs as they now stand."""
+        group = self.books.group_of(order)
+        return order.terms if group is None else group.terms_of(order)
+
     def cancel(self, account: Account, order_id: str, *, now: datetime) -> Order:
-        """Mark an order to be cancelled at the next tick. Raises Refusal."""
+        """Mark an order to be cancelled at the next tick, its group with it. Raises Refusal."""
         order = self.books.order(account, order_id)
         if order.ended and account.personality.cancels_ended:
             return order
@@ -163,7 +171,7 @@ class Exchange:
         """Return the order to answer a used client order id with, if it is not a new order."""
         earlier = self.books.orders_with(account, terms.client_order_id)
         if account.personality.frees_ids:
-            earlier = [order for order in earlier if not order.ended]
+            earlier = [order for order in earlier if not self.books.is_over(order)]
         if not earlier or account.duplicates is Duplicates.ACCEPT_TWICE:
             return None
         if account.duplicates is Duplicates.RETURN_EXISTING:
@@ -192,30 +200,96 @@ class Exchange:
             raise Refusal("too_late", f"The order is already {order.standing}.", field="id")
         return order
 
+    def _check_chain(self, order: Order) -> None:
+        """Raise Refusal for an order of a group that is not to change now."""
+        group = self.books.group_of(order)
+        if group is None:
+            return
+        if order.leg is None and order.filled and order.terms.order_class is not OrderClass.OCO:
+            raise Refusal(
+                "not_replaceable", "The entry has begun to fill.", field="id", rule="entry_filling"
+            )
+        if self.promises.replaces_any(one.id for one in group.members):
+            raise Refusal(
+                "not_replaceable",
+                "One of its group is being replaced already.",
+                field="id",
+                rule="chain_pending",
+            )
+
     def _enter(
         self, account: Account, terms: Terms, *, now: datetime, instead_of: Order | None = None
     ) -> Order:
         """Take a judged order in, in an older one's place if there is one, and work it."""
+        old = instead_of
+        if old is not None and old.leg is not None:
+            # It may do what the other still might.
+            place: dict[str, Any] = {"parent": old.parent, "leg": old.leg, "ceiling": old.workable}
+            orders = [self._take(account, terms, now=now, instead_of=old, **place)]
+        else:
+            most = terms.quantity if terms.order_class is OrderClass.OCO else None
+            orders = [self._take(account, terms, now=now, instead_of=old, ceiling=most)]
+            orders += self._take_legs(account, orders[0], now=now, instead_of=old)
+        for order in orders:
+            self.fate.entered(order, now)
+        self.works.work(orders[0], now)
+        return orders[0]
+
+    def _take_legs(
+        self, account: Account, head: Order, *, now: datetime, instead_of: Order | None
+    ) -> list[Order]:
+        """Take in the legs of an order that was just taken in, in the place of an older one's."""
+        is_pair = head.terms.order_class is OrderClass.OCO
+        group = None if instead_of is None else self.books.group_of(instead_of)
+        return [
+            self._take(
+                account,
+                self.books.with_free_id(account, terms),
+                now=now,
+                instead_of=None if group is None else group.working(role),
+                parent=head.id,
+                leg=role,
+                is_held=not is_pair,
+                ceiling=terms.quantity if is_pair else ZERO,
+            )
+            for role, terms in grouping.legs_of(head.terms, entry_id=head.id)
+        ]
+
+    def _take(
+        self,
+        account: Account,
+        terms: Terms,
+        *,
+        now: datetime,
+        instead_of: Order | None,
+        is_held: bool = False,
+        **given: Any,
+    ) -> Order:
+        """Take an order in, which has whatever else is given of `Order`'s fields."""
         old, listing = instead_of, self.market.listing(terms.symbol)
-        is_active = trades_in(terms, listing.phase)
+        is_held = is_held or (old is not None and old.standing is Standing.HELD)
+        is_active = not is_held and trades_in(terms, listing.phase)
         mark = None if old is None else old.high_water_mark
         if is_active and terms.type is OrderType.TRAILING_STOP:
             mark = better(terms.side, mark, listing.last)
         order = self.records.enter(
             account,
             terms,
-            active_standing(terms) if is_active else Standing.ACCEPTED,
+            Standing.HELD
+            if is_held
+            else active_standing(terms)
+            if is_active
+            else Standing.ACCEPTED,
             now=now,
             active_at=now if is_active else None,
             high_water_mark=mark,
             trailing_at=mark and stop_behind(terms, listing.instrument, mark=mark),
             replaces="" if old is None else old.id,
+            **given,
         )
         if old is not None:
             old.replaced_by = order.id
             self.records.end(old, Standing.REPLACED, now)
-        self.fate.entered(order, now)
-        self.works.work(order, now)
         return order
 
     def _keep(self, promise: Promise, *, now: datetime) -> None:

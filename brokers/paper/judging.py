@@ -12,6 +12,7 @@ from brokers.paper.books import Books
 from brokers.paper.committing import asked_price, closable_by
 from brokers.paper.market import Instrument, Listing, Market
 from brokers.paper.orders import Order, Standing
+from brokers.paper.protecting import check_class, check_legs, check_replacement
 from brokers.paper.refusals import Refusal
 from brokers.paper.ruling import check_kind, check_price
 from brokers.paper.sessions import AUCTIONS, trades_in
@@ -42,15 +43,21 @@ class Judge:
                 symbol=terms.symbol,
             )
         self._check_replaced()
-        self._check_class()
         check_kind(terms, instrument, self.account.personality, now=self.now)
         self._check_session(listing)
         check_price("limit_price", terms.limit_price, instrument)
         check_price("stop_price", terms.stop_price, instrument)
+        check_legs(terms, instrument)
         if terms.side is Side.SELL and terms.trail_price and terms.trail_price >= listing.last:
             raise Refusal(
                 "invalid_trail_price", "trail_price must be below the price.", field="trail_price"
             )
+        old = self.replacing
+        group = None if old is None else self.books.group_of(old)
+        if old is not None and old.leg is not None and group is not None:
+            check_replacement(terms, old, group, listing)
+            return  # what it closes is spoken for
+        check_class(self.account, terms, listing, free=self._free_to_close())
         self._check_effect()
         self._check_means(instrument)
         self._check_wash()
@@ -61,19 +68,6 @@ class Judge:
             raise Refusal(
                 "not_replaceable", "An order that waits can't be replaced.", rule="replace_held"
             )
-
-    def _check_class(self) -> None:
-        if self.terms.order_class is not OrderClass.SIMPLE:
-            raise Refusal(
-                "invalid_order_class", "Orders with legs are not taken.", field="order_class"
-            )
-        for field in ("take_profit", "stop_loss"):
-            if getattr(self.terms, field) is not None:
-                raise Refusal(
-                    f"invalid_{field}",
-                    f"{field} goes with an order class that has it.",
-                    field=field,
-                )
 
     def _check_session(self, listing: Listing) -> None:
         terms = self.terms

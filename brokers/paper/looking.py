@@ -34,7 +34,17 @@ def read_order(ask: Ask) -> Answer:
     told = exchange.records.memory.told(order, at=ask.as_of)
     if told is None or (_has_ended(told) and ask.words.by_id_knows_open_only):
         raise Refusal("not_found", f"Order {order.id} not found.", field="id")
-    return 200, ask.words.order(told)
+    return 200, with_legs(ask, order, told)
+
+
+def with_legs(ask: Ask, order: Order, told: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an order as it is told when it is asked for by itself: its legs are in it, whole."""
+    exchange = ask.house.exchange
+    whole, group = ask.words.order(told), exchange.books.group_of(order)
+    if group is None or group.head is not order:
+        return whole
+    legs = [exchange.records.memory.told(leg, at=ask.as_of) for leg in group.legs]
+    return {**whole, "legs": [ask.words.order(leg) for leg in legs if leg is not None]}
 
 
 def list_orders(ask: Ask) -> Answer:

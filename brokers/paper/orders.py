@@ -28,6 +28,7 @@ from brokers.vocabulary import NEEDS_STOP, Leg, OrderType
 class Standing(StrEnum):
     """How an order stands, in the exchange's own words."""
 
+    HELD = "held"  # a leg, until its entry is wholly filled
     ACCEPTED = "accepted"  # it waits for an auction, or for its market to open
     WAITING = "waiting"  # a stop whose price has not been reached
     WORKING = "working"
@@ -63,6 +64,7 @@ class Order:
     trailing_at: Decimal | None = None  # and where that puts its stop
     parent: str = ""  # id of the order that this one is a leg of
     leg: Leg | None = None
+    ceiling: Decimal | None = None  # of one in a group: how much of it its group lets it ever fill
     replaces: str = ""
     replaced_by: str = ""
     reason: str = ""
@@ -79,6 +81,13 @@ class Order:
         """What is still to be filled; zero for an order for an amount of money, see `money`."""
         quantity = self.terms.quantity
         return ZERO if quantity is None else EXACT.subtract(quantity, self.filled)
+
+    @property
+    def workable(self) -> Decimal:
+        """What of it may be filled now: its group may leave it less than remains."""
+        if self.ceiling is None:
+            return self.remaining
+        return max(ZERO, min(self.remaining, EXACT.subtract(self.ceiling, self.filled)))
 
     @property
     def money(self) -> Decimal:
@@ -98,7 +107,7 @@ class Order:
         Money is turned into a quantity of nine decimals, rounded down: never more than there is.
         """
         if self.terms.notional is None:
-            return EXACT.subtract(self.remaining, taken)
+            return EXACT.subtract(self.workable, taken)
         return affordable(EXACT.subtract(self.money, spent), at)
 
     @property
@@ -126,6 +135,8 @@ class Order:
             "high_water_mark": write_optional(self.high_water_mark),
             "parent": self.parent or None,
             "leg": None if self.leg is None else self.leg.value,
+            "ceiling": write_optional(self.ceiling),
+            "leaves_quantity": self._leaves(),
             "replaces": self.replaces or None,
             "replaced_by": self.replaced_by or None,
             "reason": self.reason or None,
@@ -133,6 +144,12 @@ class Order:
             "created_at": write_time(self.created_at),
             "updated_at": write_time(self.updated_at),
         }
+
+    def _leaves(self) -> str | None:
+        """What may still be filled as things stand: less than remains, of an order in a group."""
+        if self.terms.quantity is None:
+            return None
+        return write_amount(ZERO if self.ended else self.workable)
 
 
 def order_from(told: Mapping[str, Any], *, account: str) -> Order:
@@ -158,6 +175,7 @@ def order_from(told: Mapping[str, Any], *, account: str) -> Order:
         trailing_at=None if mark is None else read_optional(told["stop_price"]),
         parent=told.get("parent") or "",
         leg=None if leg is None else Leg(leg),
+        ceiling=read_optional(told.get("ceiling")),
         replaces=told["replaces"] or "",
         replaced_by=told["replaced_by"] or "",
         reason=told["reason"] or "",

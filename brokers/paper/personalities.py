@@ -16,15 +16,18 @@ from brokers.paper import declining
 from brokers.paper.amounts import read_time, write_time
 from brokers.paper.orders import Standing
 from brokers.paper.refusals import Refusal
-from brokers.vocabulary import OrderType, TimeInForce
+from brokers.vocabulary import Leg, OrderClass, OrderType, TimeInForce
 
 Words = Mapping[Standing, str]
 Stamp = Callable[[datetime], str | int]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EVERY_CLASS, SIMPLE_ALONE = frozenset(OrderClass), frozenset({OrderClass.SIMPLE})
+OWN_AFFAIR = ("ended_as", "active_at", "ceiling")  # fields of the ledger that nobody is told
 
 PAPER_WORDS: Words = {standing: standing.value for standing in Standing}
 ALPACA_WORDS: Words = {
+    Standing.HELD: "held",
     Standing.ACCEPTED: "accepted",
     Standing.WAITING: "new",  # a stop is new until it is reached
     Standing.WORKING: "new",
@@ -37,12 +40,14 @@ ALPACA_WORDS: Words = {
 }
 TAPP_WORDS: Words = {
     **ALPACA_WORDS,
+    Standing.HELD: "pending_new",
     Standing.ACCEPTED: "pending_new",
     Standing.REPLACED: "canceled",  # and replaced_by says the rest
 }
 CLEARSTREET_WORDS: Words = {standing: word.upper() for standing, word in ALPACA_WORDS.items()}
 GATEWAY_WORDS: Words = {
     **CLEARSTREET_WORDS,
+    Standing.HELD: "PENDING",
     Standing.ACCEPTED: "PENDING",
     Standing.WAITING: "PENDING",
     Standing.WORKING: "OPEN",
@@ -51,6 +56,7 @@ GATEWAY_WORDS: Words = {
 }
 BINANCE_WORDS: Words = {
     **CLEARSTREET_WORDS,
+    Standing.HELD: "PENDING_NEW",
     Standing.ACCEPTED: "PENDING_NEW",
     Standing.REPLACED: "CANCELED",
 }
@@ -74,6 +80,8 @@ class Personality:
 
     name: str
     words: Words
+    classes: frozenset[OrderClass] = SIMPLE_ALONE  # those it keeps together itself
+    holds_stops: bool = False  # a stop beside a target goes by the word for held until elected
     declines: Callable[[Refusal], declining.No] = declining.as_paper
     stamp: Stamp = write_time
     grain: timedelta = timedelta(microseconds=1)  # of its stamps
@@ -98,13 +106,16 @@ class Personality:
 
     def order(self, told: Mapping[str, Any]) -> dict[str, Any]:
         """Return an order, as the ledger has it, in this broker's words."""
+        standing = Standing(told["status"])
+        if self.holds_stops and standing is Standing.WAITING and _has_target(told):
+            standing = Standing.HELD  # what it would close is set aside for the target
         out = {
             **told,
-            "status": self.words[Standing(told["status"])],
+            "status": self.words[standing],
             "created_at": self.stamp(read_time(told["created_at"])),
             "updated_at": self.stamp(read_time(told["updated_at"])),
         }
-        for own in ("ended_as", "active_at"):  # its own affair
+        for own in OWN_AFFAIR:
             out.pop(own, None)
         return out if self.tells_version else _without_version(out)
 
@@ -124,10 +135,12 @@ class Personality:
 PERSONALITIES: Mapping[str, Personality] = {
     personality.name: personality
     for personality in (
-        Personality(name="paper", words=PAPER_WORDS, tells_version=True),
+        Personality(name="paper", words=PAPER_WORDS, classes=EVERY_CLASS, tells_version=True),
         Personality(
             name="alpaca",
             words=ALPACA_WORDS,
+            classes=EVERY_CLASS,
+            holds_stops=True,
             declines=declining.as_alpaca,
             declines_misses=True,
             holds_until_open=True,
@@ -165,6 +178,7 @@ PERSONALITIES: Mapping[str, Personality] = {
         Personality(
             name="binance",
             words=BINANCE_WORDS,
+            classes=frozenset({OrderClass.SIMPLE, OrderClass.OCO}),
             declines=declining.as_binance,
             stamp=_as_milliseconds,
             grain=timedelta(milliseconds=1),
@@ -176,6 +190,11 @@ PERSONALITIES: Mapping[str, Personality] = {
     )
 }
 PAPER = PERSONALITIES["paper"]
+
+
+def _has_target(told: Mapping[str, Any]) -> bool:
+    """Say whether an order is a stop beside a target."""
+    return bool(told["leg"] == Leg.STOP_LOSS and told["order_class"] != OrderClass.OTO)
 
 
 def _without_version(told: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ due keeps it as soon as it runs again: nothing that is promised is ever forgotte
 from __future__ import annotations
 
 import heapq
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -78,6 +78,10 @@ class Promises:
         self._push(promise)
         self._record(promise, PENDING, now=now)
         return promise
+
+    def replaces_any(self, order_ids: Iterable[str]) -> bool:
+        """Say whether a promised order is to take the place of any of these."""
+        return not {promise.replaces for *_, promise in self._due}.isdisjoint(order_ids)
 
     def take_due(self, now: datetime) -> Promise | None:
         """Return the next promise that is due, which the caller then keeps or breaks."""

@@ -70,7 +70,7 @@ class Queue:
         line.asleep.pop(order.id, None)
         for places, place in self._places.pop(order.id, ()):
             del places[bisect_left(places, place)]
-        if order.ended:
+        if order.ended or order.standing is Standing.HELD:
             return
         if order.standing is Standing.ACCEPTED:
             line.asleep[order.id] = None

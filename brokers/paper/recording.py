@@ -7,20 +7,21 @@ before.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import islice
 from typing import Any
 
+from brokers.paper import grouping
 from brokers.paper.accounts import Account
 from brokers.paper.amounts import EXACT, write_time
 from brokers.paper.books import Books
 from brokers.paper.executions import Execution
 from brokers.paper.ledger import Ledger
 from brokers.paper.matching import Part
-from brokers.paper.orders import Order, Standing
+from brokers.paper.orders import ENDED, Order, Standing
 from brokers.paper.recalling import Memory
 from brokers.paper.sessions import AUCTIONS
 from brokers.paper.terms import Terms
@@ -164,9 +165,12 @@ class Records:
     def end(
         self, order: Order, standing: Standing, now: datetime, *, reason: str = "", fault: str = ""
     ) -> None:
-        """Record that an order has ended."""
+        """Record that an order has ended, and its group with it unless another takes its place."""
         order.standing, order.reason = standing, reason
         self.change(order, now, fault=fault)
+        group = self.books.group_of(order)
+        if group is not None:
+            self._follow(grouping.after_end(group, order), now)
 
     def change(
         self,
@@ -202,6 +206,20 @@ class Records:
         line = {**told, "fault": fault} if fault else told
         self.ledger.append("executions", line, at=now, account=order.account, name=execution.line)
         self.change(order, now, execution=execution, fault=fault, back=back)
+        group = self.books.group_of(order)
+        if group is not None:
+            self._follow(grouping.after_trade(group, order), now)
+
+    def _follow(self, consequences: Iterator[grouping.Consequence], now: datetime) -> None:
+        """Record what one order of a group made of the others, in the same breath."""
+        for one in list(consequences):
+            order = one.order
+            if order.standing is Standing.HELD and one.standing not in ENDED:
+                order.active_at = now
+                self.books.queue.enter(order)  # its day begins
+            order.standing, order.ceiling = one.standing, one.ceiling
+            order.reason = one.reason or order.reason
+            self.change(order, now)
 
     def _announce(
         self, account: Account, order: Order, execution: Execution | None, now: datetime

@@ -56,7 +56,7 @@ def correct(
 def most_of(order: Order, standing: Execution, *, price: Decimal) -> Decimal:
     """Return the most that a trade of an order may be restated to, at a price."""
     if order.terms.notional is None:
-        return EXACT.add(order.remaining, standing.quantity)
+        return EXACT.add(order.workable, standing.quantity)
     spent = EXACT.multiply(standing.quantity, standing.price)
     return affordable(EXACT.add(order.money, spent), price)
 

@@ -58,14 +58,14 @@ def submit(ask: Ask) -> Answer:
         promise = exchange.promises.make(ask.client.key, terms, due=ask.due, now=ask.now)
         return 0, {"id": promise.id}
     order, is_new = exchange.place(ask.client, terms, now=ask.now)
-    return 201 if is_new else 200, ask.words.order(order.told)
+    return 201 if is_new else 200, looking.with_legs(ask, order, order.told)
 
 
 def replace(ask: Ask) -> Answer:
     """Put a new order in another's place: 201 with the new one, which says what it replaces."""
     exchange = ask.house.exchange
     old = exchange.books.order(ask.client, ask.path["id"])
-    terms = reading.read_replacement(ask.told, of=old.terms)
+    terms = reading.read_replacement(ask.told, of=exchange.terms_of(old))
     filled = reading.read_filled(ask.told)
     if ask.due is not None:
         promise = exchange.promises.make(
@@ -73,7 +73,7 @@ def replace(ask: Ask) -> Answer:
         )
         return 0, {"id": promise.id}
     order, is_new = exchange.replace(ask.client, old.id, terms, filled=filled, now=ask.now)
-    return 201 if is_new else 200, ask.words.order(order.told)
+    return 201 if is_new else 200, looking.with_legs(ask, order, order.told)
 
 
 def cancel(ask: Ask) -> Answer:

@@ -41,8 +41,11 @@ class Terms:
 
     @property
     def only_closes(self) -> bool:
-        """Whether it may only lessen a position: it says so, or it would sell a fraction short."""
-        if self.position_effect is PositionEffect.CLOSE:
+        """Whether it may only lessen a position: it says so, or it would sell a fraction short.
+
+        A pair is an exit by nature.
+        """
+        if self.position_effect is PositionEffect.CLOSE or self.order_class is OrderClass.OCO:
             return True
         in_part = self.quantity is None or self.quantity % 1
         return self.side is Side.SELL and bool(in_part)

@@ -16,6 +16,7 @@ from brokers.paper.sessions import AT_ONCE, active_standing, expiry, trades_in
 from brokers.paper.trailing import follow
 from brokers.vocabulary import OrderType, TimeInForce
 
+ASLEEP = frozenset({Standing.HELD, Standing.ACCEPTED})
 OVER = {
     TimeInForce.OPG: "Not filled in the opening auction.",
     TimeInForce.CLS: "Not filled in the closing auction.",
@@ -45,7 +46,7 @@ class Works:
             is_day = order.terms.time_in_force is TimeInForce.DAY
             reason = "The day is over." if is_day else "Its time is up."
             self._records.end(order, Standing.EXPIRED, now, reason=reason)
-        elif order.standing is not Standing.ACCEPTED and trades_in(order.terms, listing.phase):
+        elif order.standing not in ASLEEP and trades_in(order.terms, listing.phase):
             self._trade(order, listing, now)
 
     def end_day(self, midnight: datetime, *, now: datetime) -> None:

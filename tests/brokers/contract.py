@@ -30,8 +30,16 @@ from brokers.errors import (
     Unreadable,
     Untrusted,
 )
-from brokers.messages import Absent, Delivery, Ticket
-from brokers.vocabulary import NEEDS_LIMIT, NEEDS_STOP, OrderType, Side, TimeInForce
+from brokers.messages import Absent, Delivery, StopLoss, TakeProfit, Ticket
+from brokers.vocabulary import (
+    NEEDS_LIMIT,
+    NEEDS_STOP,
+    Leg,
+    OrderClass,
+    OrderType,
+    Side,
+    TimeInForce,
+)
 from tests.brokers import wire as scripts
 from tests.brokers.wire import Script, Wire, answer
 
@@ -45,6 +53,17 @@ TICKET = Ticket(
     time_in_force=TimeInForce.DAY,
     limit_price=Decimal("150.25"),
 )
+TARGET, STOP = TakeProfit(limit_price=Decimal(160)), StopLoss(stop_price=Decimal(140))
+LEGGED = {
+    OrderClass.BRACKET: {"take_profit": TARGET, "stop_loss": STOP},
+    OrderClass.OTO: {"stop_loss": STOP},
+    OrderClass.OCO: {"stop_loss": STOP, "side": Side.SELL, "limit_price": Decimal(160)},
+}
+
+
+def with_legs(ticket: Ticket, order_class: OrderClass) -> Ticket:
+    """Return an order of a class that has legs."""
+    return replace(ticket, order_class=order_class, **LEGGED[order_class])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +77,8 @@ class Words:
     duplicate: tuple[int, Any]
     absent: tuple[int, Any]  # its answer to a look-up by our id, when there is none
     secret: str  # which may appear in no evidence
+    # Its answer to a new order with legs, if it keeps any together.
+    with_legs: Callable[[Ticket], tuple[int, Any]] | None = None
 
 
 # Answers that prove nothing, to a write and to a read alike.
@@ -203,6 +224,34 @@ class AdapterContract:
 
         with pytest.raises(Conflict):
             adapter.submit(TICKET)
+
+    @pytest.mark.parametrize("order_class", LEGGED)
+    def test_legs_are_told_with_their_order(self, adapter, wire, order_class):
+        if order_class not in adapter.passport.classes:
+            pytest.skip("it keeps no such legs together")
+        ticket = with_legs(TICKET, order_class)
+        wire.script = answer(*self.words.with_legs(ticket))
+
+        order, *legs = adapter.submit(ticket).snapshots
+
+        assert (order.wire_id, order.order_class, order.parent) == (ticket.wire_id, order_class, "")
+        asked = {Leg.TAKE_PROFIT: ticket.take_profit, Leg.STOP_LOSS: ticket.stop_loss}
+        assert [leg.leg for leg in legs] == [role for role, terms in asked.items() if terms]
+        for leg in legs:
+            assert leg.parent == order.broker_order_id != leg.broker_order_id
+            assert (leg.symbol, leg.quantity) == (ticket.symbol, ticket.quantity)
+            assert (leg.side is ticket.side) == (order_class is OrderClass.OCO)
+        assert len(wire.requests) == 1
+
+    @pytest.mark.parametrize("order_class", LEGGED)
+    def test_an_order_without_the_legs_we_asked_for_is_a_conflict(self, adapter, wire, order_class):
+        if order_class not in adapter.passport.classes:
+            pytest.skip("it keeps no such legs together")
+        ticket = with_legs(TICKET, order_class)
+        wire.script = answer(*self.words.accepted(replace(TICKET, side=ticket.side)))
+
+        with pytest.raises(Conflict):
+            adapter.submit(ticket)
 
     @pytest.mark.parametrize("order_type", list(OrderType))
     @pytest.mark.parametrize("time_in_force", list(TimeInForce))

@@ -16,7 +16,15 @@ from brokers.paper import refusals
 from brokers.paper.adapter import PaperAdapter
 from brokers.paper.dialects import PAPER_REFUSALS
 from brokers.paper.passports import PAPER as PAPER_TERMS
-from brokers.vocabulary import NEEDS_LIMIT, NEEDS_STOP, OrderType, Status, TimeInForce
+from brokers.vocabulary import (
+    NEEDS_LIMIT,
+    NEEDS_STOP,
+    OrderClass,
+    OrderType,
+    Side,
+    Status,
+    TimeInForce,
+)
 from tests.brokers.contract import TICKET, AdapterContract, Words
 from tests.brokers.wire import answer
 
@@ -46,8 +54,31 @@ def order(ticket=TICKET, **changes):
         "replaces": None,
         "replaced_by": None,
         "reason": None,
+        "order_class": ticket.order_class.value,
         **changes,
     }
+
+
+def order_with_legs(ticket):
+    """An order as the exchange tells it, its legs in it."""
+    pairs = ticket.order_class is OrderClass.OCO
+    side = ticket.side if pairs or ticket.side is Side.SELL else Side.SELL
+    bare = replace(ticket, side=side, limit_price=None, take_profit=None, stop_loss=None)
+    target, stop = ticket.take_profit, ticket.stop_loss
+    legs = []
+    if target is not None:
+        terms = {"order_type": OrderType.LIMIT, "limit_price": target.limit_price}
+        legs.append(("take_profit", replace(bare, wire_id="P-1-tp", **terms)))
+    if stop is not None:
+        terms = {"order_type": OrderType.STOP, "stop_price": stop.stop_price}
+        legs.append(("stop_loss", replace(bare, wire_id="P-1-sl", **terms)))
+    return order(
+        ticket,
+        legs=[
+            order(terms, id=f"P-{number}", parent="P-1", leg=role, status="held")
+            for number, (role, terms) in enumerate(legs, start=2)
+        ],
+    )
 
 
 class TestContract(AdapterContract):
@@ -59,6 +90,7 @@ class TestContract(AdapterContract):
         duplicate=(409, {"code": "duplicate_client_order_id", "message": "P-1 has this id."}),
         absent=(200, {"orders": [], "next_cursor": None}),
         secret="canary-secret",
+        with_legs=lambda ticket: (201, order_with_legs(ticket)),
     )
 
     def connect(self, url):
@@ -93,6 +125,13 @@ class TestContract(AdapterContract):
         (snapshot,) = adapter.submit(TICKET).snapshots
 
         assert (snapshot.status, snapshot.raw_status) == (Status.INDETERMINATE, "levitating")
+
+    @pytest.mark.parametrize("legs", ["none", [{"id": "P-2"}], [order(parent="P-9")]], ids=str)
+    def test_legs_that_make_no_sense_are_doubt(self, adapter, wire, legs):
+        wire.script = answer(201, order(legs=legs))
+
+        with pytest.raises(OutcomeUnknown):
+            adapter.submit(TICKET)
 
     def test_a_list_of_another_order_is_no_answer(self, adapter, wire):
         wire.script = answer(200, {"orders": [order()], "next_cursor": None})
