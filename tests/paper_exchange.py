@@ -44,6 +44,7 @@ TOKEN = "paper-admin-token"
 START_WITHIN = 20  # seconds
 ROOT = Path(__file__).parent.parent
 NUMBERS = count(1)
+ENDED = {"filled", "cancelled", "expired", "replaced"}
 
 
 class PaperExchange:
@@ -54,6 +55,7 @@ class PaperExchange:
         self._port = 0
         self.client = httpx.Client(trust_env=False)
         self._held: set[str] = set()
+        self._opened: list[PaperAccount] = []
         self.start()
 
     def start(self) -> None:
@@ -100,7 +102,9 @@ class PaperExchange:
         key, secret = f"key-{os.getpid()}-{number}", f"secret-{number}"
         told = {"key": key, "secret": secret, "cash": cash, "personality": personality}
         self.admin("POST", "/admin/accounts", **told, **settings)
-        return PaperAccount(self, key, secret, personality)
+        account = PaperAccount(self, key, secret, personality)
+        self._opened.append(account)
+        return account
 
     def price(self, symbol: str, price: str, *, size: str = "1000000") -> None:
         """Set a price and hold it, with so much shown at each of two prices on either side."""
@@ -128,6 +132,11 @@ class PaperExchange:
         if self._process.poll() is not None:
             self.start()
         self.pause()
+        # What is left in the market would trade in the next test, and before that test's orders.
+        left = [account.cancel_all() for account in self._opened]
+        self._opened.clear()
+        if any(left):
+            self.step()
         for symbol in self._held:
             self.admin("POST", "/admin/market", symbol=symbol, release=True, open=True)
         self._held.clear()
@@ -214,6 +223,15 @@ class PaperAccount:
     def orders(self) -> list[dict[str, Any]]:
         """Return the account's orders as they truly stand."""
         return self.exchange.ledger("orders", account=self.key)
+
+    def cancel_all(self) -> bool:
+        """Ask for every open order to be cancelled at the next tick. Returns whether any was."""
+        open_ones = [order for order in self.orders() if order["status"] not in ENDED]
+        if open_ones:
+            self.faults()
+        for order in open_ones:
+            self.ask("DELETE", f"/v1/orders/{order['id']}")
+        return bool(open_ones)
 
     def executions(self) -> list[dict[str, Any]]:
         """Return what truly traded."""
