@@ -21,67 +21,30 @@ from django.utils.safestring import SafeString
 from orders.models import Account, Execution, Incident, Order
 from orders.money import plain
 from orders.money import worth as exact_worth
-from orders.web import words
+from orders.web import amounts, phrasing, sounding, words
 from orders.web.words import Badge
 
 register = template.Library()
 
-CENTS, TEN_THOUSANDTH = Decimal("0.01"), Decimal("0.0001")
-
-
-@register.filter
-def amount(value: Decimal | None) -> str:
-    """Write an amount with thousands apart and no needless zeros; a dash for none."""
-    text = plain(value)
-    if text is None:
-        return "—"
-    whole, _, part = text.partition(".")
-    sign, digits = ("−", whole[1:]) if whole.startswith("-") else ("", whole)
-    return f"{sign}{int(digits):,}{'.' + part if part else ''}"
-
-
-@register.filter
-def price(value: Decimal | None) -> str:
-    """Write a price: at least two decimals, more where it has more."""
-    if value is None:
-        return "—"
-    text = amount(value)
-    part = text.partition(".")[2]
-    return text if len(part) >= 2 else f"{text}{'' if part else '.'}{'0' * (2 - len(part))}"
-
-
-@register.filter
-def money(value: Decimal | None) -> str:
-    """Write a sum of money to the cent; a dash for none."""
-    return "—" if value is None else price(value.quantize(CENTS))
-
-
-@register.filter
-def signed(value: Decimal | None) -> str:
-    """Write a sum of money to the cent, with its sign."""
-    text = money(value)
-    return f"+{text}" if value is not None and value.quantize(CENTS) > 0 else text
-
-
-@register.filter
-def direction(value: Decimal | None) -> str:
-    """Name the tone of a profit or a loss."""
-    rounded = (value or Decimal(0)).quantize(CENTS)
-    return "up" if rounded > 0 else "down" if rounded < 0 else "flat"
-
-
-@register.filter
-def short_type(order_type: str) -> str:
-    """Write an order type as desks do."""
-    return {"market": "MKT", "limit": "LMT", "stop": "STP", "stop_limit": "STP LMT"}.get(
-        order_type, order_type
-    )
-
-
-@register.filter
-def rounded_price(value: Decimal | None) -> str:
-    """Write an average to four decimals at most; the exact one belongs beside it, or in a title."""
-    return "—" if value is None else price(value.quantize(TEN_THOUSANDTH))
+for written in (
+    amounts.amount,
+    amounts.price,
+    amounts.rounded_price,
+    amounts.money,
+    amounts.signed,
+    amounts.direction,
+    phrasing.side,
+    phrasing.leg,
+    phrasing.order_class,
+    phrasing.short_type,
+    phrasing.size,
+    phrasing.named,
+    phrasing.pricing,
+    phrasing.trail,
+    phrasing.trailing,
+    phrasing.conditions,
+):
+    register.filter(written)
 
 
 @register.filter
@@ -166,7 +129,8 @@ def severity(incident: Incident) -> Badge:
 @register.filter
 def urgent(order: Order) -> bool:
     """Whether a change of this order is read out at once, whatever is being read."""
-    return words.badge(order).tone in {"rejected", "doubt", "conflict"}
+    said = [words.badge(order), *words.marks(order)]
+    return any(badge.tone in {"rejected", "doubt", "conflict"} for badge in said)
 
 
 @register.simple_tag
@@ -199,6 +163,12 @@ def clock(moment: datetime | None, how: str = "clock") -> SafeString | str:
 def now_iso() -> str:
     """Write the server's clock, which the page's countdowns go by."""
     return timezone.now().isoformat()
+
+
+@register.inclusion_tag("orders/_banner.html", takes_context=True)
+def alarms(context: dict[str, Any]) -> dict[str, Any]:
+    """Say what nobody may overlook, on whatever page they are."""
+    return {"alarms": sounding.sounding(context["request"].user)}
 
 
 @register.simple_tag(takes_context=True)

@@ -10,13 +10,14 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from orders import canceling, replacing, tasks, timing
+from orders import canceling, connecting, replacing, tasks, timing
 from orders.errors import DeskError
 from orders.ids import intent_id
 from orders.models import Order
 from orders.models.order import OrderSource
+from orders.money import plain
 from orders.ringing import ring
-from orders.web.forms import ReplaceForm
+from orders.web.forms import PRICES, ReplaceForm
 from orders.web.people import Request, actor, may_trade, members_only, order_or_404, tradable_or_403
 
 
@@ -62,17 +63,28 @@ def replace(request: Request, order_id: UUID) -> HttpResponse:
     if declined := tradable_or_403(request, order):
         return declined
     if request.method != "POST":
-        form = ReplaceForm(initial=_terms(order))
+        form = ReplaceForm(initial=_terms(order), prices=_changeable(order))
         return _dialog(request, "replace", {"order": order, "form": form})
-    form = ReplaceForm(request.POST)
+    form = ReplaceForm(request.POST, prices=_changeable(order))
     if not form.is_valid():
         return _dialog(request, "replace", {"order": order, "form": form}, status=422)
+    wanted = form.cleaned_data
     context = {
         "order": order,
         "form": form,
-        "intent": form.cleaned_data["intent"] or intent_id(),
-        "wanted": form.cleaned_data,
-        "to_work": form.cleaned_data["quantity"] - order.filled_quantity,
+        "intent": wanted["intent"] or intent_id(),
+        "wanted": wanted,
+        "changes": [
+            (form.fields[name].label or name.replace("_", " ").capitalize(), was, wanted[name])
+            for name in _changeable(order)
+            if (was := getattr(order, name)) is not None
+        ],
+        "fields": [
+            (name, plain(value))
+            for name in ("quantity", *_changeable(order))
+            if (value := wanted[name]) is not None
+        ],
+        "to_work": wanted["quantity"] - order.filled_quantity,
     }
     return _dialog(request, "replace_preview", context)
 
@@ -84,7 +96,7 @@ def confirm_replace(request: Request, order_id: UUID) -> HttpResponse:
     order = order_or_404(request, order_id)
     if declined := tradable_or_403(request, order):
         return declined
-    form = ReplaceForm(request.POST)
+    form = ReplaceForm(request.POST, prices=_changeable(order))
     if form.is_valid() and form.cleaned_data["intent"] is None:
         form.add_error(None, "Look at the change first, then confirm it.")
     if form.is_valid():
@@ -94,8 +106,7 @@ def confirm_replace(request: Request, order_id: UUID) -> HttpResponse:
                 order,
                 client_order_id=str(wanted["intent"]),
                 quantity=wanted["quantity"],
-                limit_price=wanted["limit_price"],
-                stop_price=wanted["stop_price"],
+                **{name: wanted[name] for name in _changeable(order)},
                 source=OrderSource.PAGE,
                 actor=actor(request),
                 now=timing.database_now(),
@@ -142,8 +153,10 @@ def _dialog(
 
 
 def _terms(order: Order) -> dict[str, Any]:
-    return {
-        "quantity": order.quantity,
-        "limit_price": order.limit_price,
-        "stop_price": order.stop_price,
-    }
+    return {name: getattr(order, name) for name in ("quantity", *_changeable(order))}
+
+
+def _changeable(order: Order) -> list[str]:
+    """Return the prices that an order has and its broker can change."""
+    taken = connecting.passport(order.account).replaceable
+    return [name for name in PRICES if name in taken and getattr(order, name) is not None]

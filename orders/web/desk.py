@@ -17,7 +17,7 @@ from orders.models import Account, Execution, Feed
 from orders.money import ZERO, total
 from orders.web import reading
 from orders.web.filtering import Filter, sequences
-from orders.web.forms import TicketForm
+from orders.web.offering import TicketForm
 from orders.web.people import Request, members_only, tradable_ids
 
 ROWS = 100  # on the desk; the blotter has the rest
@@ -104,11 +104,12 @@ def strip(request: Request) -> HttpResponse:
         account__in=Account.objects.visible_to(request.user)
     ).select_related("account")
     now = timezone.now()
-    context = {"feeds": [_health(feed, now=now) for feed in feeds.order_by("account__name")]}
+    context = {"feeds": [health(feed, now=now) for feed in feeds.order_by("account__name")]}
     return render(request, "orders/_strip.html", context)
 
 
-def _health(feed: Feed, *, now: datetime) -> Health:
+def health(feed: Feed, *, now: datetime) -> Health:
+    """Say in a word how well an account's broker is heard."""
     if feed.account.halted_at is not None:
         tone, word = "rejected", "halted"
     elif feed.silent_since is not None:

@@ -77,6 +77,11 @@ class Filter:
         """The address of the first page."""
         return self.query(before="") or "?"
 
+    @property
+    def told(self) -> list[tuple[str, str]]:
+        """What it asks for, as a form sends it."""
+        return [(name, value) for name, value in asdict(self).items() if value]
+
     def query(self, **changes: str) -> str:
         """Return the address's query for this filter with some changes: "" for nothing set."""
         told = {name: value for name, value in asdict(replace(self, **changes)).items() if value}

@@ -1,50 +1,20 @@
-"""The ticket as people fill it in. Whatever is wrong is said at the field it is wrong in."""
+"""What people fill in. Whatever is wrong is said at the field it is wrong in."""
 
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from collections.abc import Iterable
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
-from uuid import UUID
 
 from django import forms
-from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.http import QueryDict
-from django.urls import reverse_lazy
-
-from brokers.messages import Ticket
-from brokers.vocabulary import OrderType, Side, TimeInForce
-from orders import connecting, placing
-from orders.errors import DeskError
-from orders.models import Account
 
 AMOUNT = re.compile(r"[0-9]{1,18}(\.[0-9]{0,18})?|\.[0-9]{1,18}")
 NOT_OURS = {"csrfmiddlewaretoken"}
-
-TYPES = {
-    OrderType.LIMIT: "Limit",
-    OrderType.MARKET: "Market",
-    OrderType.STOP: "Stop",
-    OrderType.STOP_LIMIT: "Stop limit",
-}
-TIMES = {
-    TimeInForce.DAY: "Day",
-    TimeInForce.GTC: "Until cancelled",
-    TimeInForce.IOC: "Now, or not",
-    TimeInForce.FOK: "All now, or nothing",
-}
-
-
-# The choices depend on these: the ticket is drawn afresh when they change.
-ASKS_AGAIN = {
-    "hx-get": reverse_lazy("ticket"),
-    "hx-trigger": "change",
-    "hx-include": "closest form",
-    "hx-target": "#ticket",
-    "hx-swap": "outerMorph",
-}
+PRICES = ("limit_price", "stop_price", "trail_price", "trail_percent")
 
 
 class AmountField(forms.CharField):
@@ -65,6 +35,19 @@ class AmountField(forms.CharField):
         return Decimal(text)
 
 
+class MomentField(forms.DateTimeField):
+    """A date and time, in UTC where it names no zone. Shown as browsers pick one."""
+
+    widget = forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M")
+
+    def to_python(self, value: Any) -> datetime | None:
+        moment: datetime | None = super().to_python(value)
+        try:
+            return None if moment is None else moment.astimezone(UTC)
+        except OverflowError as error:
+            raise ValidationError(self.error_messages["invalid"], code="invalid") from error
+
+
 class StrictForm(forms.Form):
     """Refuses what it has no field for, and what came twice: either may have meant something."""
 
@@ -78,92 +61,23 @@ class StrictForm(forms.Form):
         return self.cleaned_data
 
 
-class TicketForm(StrictForm):
-    account = forms.ModelChoiceField(
-        Account.objects.none(), empty_label=None, widget=forms.Select(ASKS_AGAIN)
-    )
-    side = forms.ChoiceField(
-        choices=[(Side.BUY, "Buy"), (Side.SELL, "Sell")], widget=forms.RadioSelect
-    )
-    symbol = forms.CharField(
-        max_length=32,
-        widget=forms.TextInput({"list": "symbols", "autocomplete": "off", "spellcheck": "false"}),
-    )
-    quantity = AmountField()
-    order_type = forms.ChoiceField(label="Type", widget=forms.Select(ASKS_AGAIN))
-    time_in_force = forms.ChoiceField()
-    limit_price = AmountField(required=False)
-    stop_price = AmountField(required=False)
-    intent = forms.UUIDField(required=False, widget=forms.HiddenInput)
-
-    def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.auto_id = "ticket_%s"
-        accounts = Account.objects.tradable_by(user)
-        self.fields["account"].queryset = accounts  # type: ignore[attr-defined]
-        self.chosen = _chosen(self.data.get("account") or self.initial.get("account"), accounts)
-        self._offer()
-        _say_where(self)
-
-    @property
-    def window(self) -> timedelta:
-        """How long the order may wait here before it must not leave any more."""
-        told = self.data.get("order_type") or self.initial.get("order_type") or OrderType.LIMIT
-        return self.chosen.submit_window(told) if self.chosen else timedelta()
-
-    def ticket(self, wire_id: UUID) -> Ticket:
-        """Return the instruction that was filled in."""
-        told = self.cleaned_data
-        return Ticket(
-            wire_id=str(wire_id),
-            symbol=told["symbol"],
-            side=Side(told["side"]),
-            quantity=told["quantity"],
-            order_type=OrderType(told["order_type"]),
-            time_in_force=TimeInForce(told["time_in_force"]),
-            limit_price=told["limit_price"],
-            stop_price=told["stop_price"],
-        )
-
-    def clean_symbol(self) -> str:
-        symbol: str = self.cleaned_data["symbol"].strip().upper()
-        if not symbol.isascii() or not symbol.isprintable():
-            raise ValidationError("Symbols are written in plain letters.")
-        return symbol
-
-    def clean(self) -> dict[str, Any]:
-        told = super().clean()
-        if not self.errors:
-            try:
-                placing.check(told["account"], self.ticket(told["intent"] or UUID(int=0)))
-            except DeskError as error:
-                self.add_error(error.field if error.field in self.fields else None, error.message)
-        return told
-
-    def _offer(self) -> None:
-        """Offer the types and times in force that the account's broker takes."""
-        terms = connecting.passport(self.chosen) if self.chosen else None
-        types = [(k.value, v) for k, v in TYPES.items() if terms and k in terms.order_types]
-        self.fields["order_type"].choices = types  # type: ignore[attr-defined]
-        told = self.data.get("order_type") or self.initial.get("order_type")
-        kind = OrderType(told) if told in set(OrderType) else OrderType.LIMIT
-        taken = terms.tifs(kind) if terms else frozenset()
-        times = [(k.value, f"{k.upper()} · {v}") for k, v in TIMES.items() if k in taken]
-        self.fields["time_in_force"].choices = times  # type: ignore[attr-defined]
-
-
 class ReplaceForm(StrictForm):
     """What a working order should become. Fields left as they are stay so."""
 
     quantity = AmountField(label="New total quantity")
     limit_price = AmountField(required=False)
     stop_price = AmountField(required=False)
+    trail_price = AmountField(label="Trail by price", required=False)
+    trail_percent = AmountField(label="Trail by percent", required=False)
     intent = forms.UUIDField(required=False, widget=forms.HiddenInput)
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, prices: Iterable[str] = PRICES, **kwargs: Any) -> None:
+        """`prices` are the fields that the order has and its broker can change."""
         super().__init__(*args, **kwargs)
         self.auto_id = "replace_%s"
-        _say_where(self)
+        for name in set(PRICES) - set(prices):
+            del self.fields[name]
+        say_where(self)
 
 
 class RulingForm(StrictForm):
@@ -185,10 +99,10 @@ class RulingForm(StrictForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.auto_id = "ruling_%s"
-        _say_where(self)
+        say_where(self)
 
 
-def _say_where(form: forms.Form) -> None:
+def say_where(form: forms.Form) -> None:
     """Tie each field to its error, and put the cursor into the first that has one."""
     for name, field in form.fields.items():
         field.widget.attrs["aria-describedby"] = f"error_{form[name].auto_id}"
@@ -197,15 +111,3 @@ def _say_where(form: forms.Form) -> None:
     faulty = [name for name in form.fields if form.is_bound and name in form.errors]
     if faulty:
         form.fields[faulty[0]].widget.attrs["autofocus"] = True
-
-
-def _chosen(told: Any, accounts: Any) -> Account | None:
-    """Return the account a ticket is for: the one named, else the first."""
-    named = told.id if isinstance(told, Account) else told
-    found: Account | None
-    for account in accounts:
-        if str(account.id) == str(named):
-            found = account
-            return found
-    found = accounts.first()
-    return found

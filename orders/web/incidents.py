@@ -113,6 +113,8 @@ def _act(request: Request, incident_id: int, act: Callable[[Incident], Incident]
             why, status = refusal.message, refusal.status
     if why and request.htmx:
         return beside(render(request, "orders/_refused.html", {"why": why}, status=status))
+    if not why and request.htmx and request.GET.get("then") == "banner":
+        return redirect("banner")
     if why:
         return render(request, "403.html", {"why": why}, status=status)
     return redirect("incidents")

@@ -61,7 +61,7 @@ def actor(request: Request) -> Actor:
 
 def order_or_404(request: Request, order_id: UUID) -> Order:
     """Return an order the person may see. Anybody else's does not exist for them."""
-    orders = Order.objects.visible_to(request.user).select_related("account", "placed_by")
+    orders = Order.objects.visible_to(request.user).select_related("account", "placed_by", "parent")
     return get_object_or_404(orders, id=order_id)
 
 

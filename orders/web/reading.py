@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.http import HttpResponse
@@ -15,7 +16,7 @@ from orders.asking import NoAnswer
 from orders.models import Account, Execution, Order
 from orders.money import ZERO
 from orders.states import OPEN_MUTATION
-from orders.web import exposure, story
+from orders.web import exposure, family, story
 from orders.web.filtering import ROWS, Filter, sequences
 from orders.web.people import Request, may_trade, members_only, order_or_404, tradable_ids
 
@@ -29,7 +30,9 @@ class Holding:
     ours: Decimal
     theirs: Decimal | None  # None: the broker did not say
     average_price: Decimal | None
-    realized: Decimal
+    realized: Decimal  # before fees
+    fees: Decimal
+    net: Decimal
     last: Decimal | None
     unrealized: Decimal | None
     least: Decimal | None  # ours, if every sell that may be live fills; None: no price is known
@@ -39,6 +42,11 @@ class Holding:
     def drift(self) -> Decimal | None:
         """How far the broker's count is from ours, or None if it did not say."""
         return None if self.theirs is None else self.theirs - self.ours
+
+    @property
+    def query(self) -> str:
+        """The position's name in an address."""
+        return urlencode({"account": self.account.id, "symbol": self.symbol})
 
     @property
     def value(self) -> Decimal | None:
@@ -87,6 +95,7 @@ def order(request: Request, order_id: UUID) -> HttpResponse:
         "steps": told[::-1],
         "clauses": story.why(shown, told, broker=broker),
         "chain": story.replace_chain(shown),
+        "family": family.of(shown),
         "fills": shown.executions.order_by("-executed_at", "-id"),
         "can_trade": may_trade(request, shown),
         "replacing": shown.replacements.filter(submission__in=OPEN_MUTATION - {"accepted"}).first(),
@@ -146,7 +155,10 @@ def positions(request: Request) -> HttpResponse:
     if not request.htmx and "now" not in request.GET:
         return render(request, "orders/positions.html", {"nav": "positions", "holdings": None})
     accounts = list(Account.objects.visible_to(request.user))
-    found = [holding for account in accounts for holding in holdings(account)]
+    tradable = tradable_ids(request)
+    found = [
+        (holding, account.id in tradable) for account in accounts for holding in holdings(account)
+    ]
     template = "orders/_positions.html" if request.htmx else "orders/positions.html"
     return render(request, template, {"nav": "positions", "holdings": found})
 
@@ -171,6 +183,8 @@ def holdings(account: Account, *, ask_broker: bool = True) -> list[Holding]:
                 theirs=said,
                 average_price=position.average_price,
                 realized=position.realized,
+                fees=position.fees,
+                net=position.net,
                 last=last,
                 unrealized=None if last is None else position.unrealized(last),
                 least=known.least,

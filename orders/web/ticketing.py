@@ -6,49 +6,20 @@ a page sent again, places one order.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import timedelta
-from decimal import Decimal
 from typing import Any
-from uuid import UUID
 
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
-from brokers.messages import Balance, Ticket
-from brokers.vocabulary import Side
-from orders import asking, connecting, placing, positioning, timing
-from orders.asking import NoAnswer
+from orders import placing, timing
 from orders.errors import DeskError
 from orders.ids import intent_id
-from orders.models import Account, Order
+from orders.models import Order
 from orders.models.order import OrderSource
-from orders.money import EXACT, ZERO, average, worth
-from orders.web.exposure import likely_price
-from orders.web.forms import TicketForm
+from orders.web import previewing
+from orders.web.offering import TicketForm
 from orders.web.people import Request, actor, members_only
-
-ALIKE = 5  # recent orders of the same kind shown beside a preview
-ALIKE_WITHIN = timedelta(minutes=10)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Preview:
-    """What a person confirms."""
-
-    account: Account
-    ticket: Ticket
-    intent: UUID
-    broker: str
-    price: Decimal | None
-    value: Decimal | None
-    held: Decimal
-    after: Decimal | None
-    balance: Balance | None
-    window: timedelta
-    alike: list[Order]
-    in_doubt: list[Order]
 
 
 @members_only
@@ -69,7 +40,7 @@ def preview(request: Request) -> HttpResponse:
     form = TicketForm(request.POST, user=request.user)
     if not form.is_valid():
         return _again(request, form)
-    shown = _preview(form, form.cleaned_data["intent"] or intent_id())
+    shown = previewing.preview(form, form.cleaned_data["intent"] or intent_id())
     return _render(request, "preview", {"preview": shown, "form": form})
 
 
@@ -92,7 +63,7 @@ def place(request: Request) -> HttpResponse:
             now=timing.database_now(),
         )
     except DeskError as error:
-        form.add_error(error.field if error.field in form.fields else None, error.message)
+        form.blame(error)
         return _again(request, form)
     if not request.htmx:
         return redirect("order", order.id)
@@ -122,56 +93,6 @@ def _placed_before(request: Request, form: TicketForm) -> Order | None:
         return None
     orders = Order.objects.visible_to(request.user).select_related("account")
     return orders.filter(client_order_id=str(intent)).first()
-
-
-def _preview(form: TicketForm, intent: UUID) -> Preview:
-    account: Account = form.cleaned_data["account"]
-    ticket = form.ticket(intent)
-    price = likely_price(account, ticket.order_type, ticket.symbol, of=ticket)
-    held = next(
-        (p.quantity for p in positioning.positions([account]) if p.symbol == ticket.symbol), ZERO
-    )
-    quantity = _quantity(ticket, price)
-    same = Order.objects.filter(account=account, symbol=ticket.symbol).select_related("account")
-    since = timing.database_now() - ALIKE_WITHIN
-    return Preview(
-        account=account,
-        ticket=ticket,
-        intent=intent,
-        broker=connecting.passport(account).title,
-        price=price,
-        value=ticket.notional
-        or (None if price is None else worth((quantity or ZERO).copy_abs(), price)),
-        held=held,
-        after=None if quantity is None else EXACT.add(held, quantity),
-        balance=_balance(account),
-        window=account.submit_window(ticket.order_type),
-        alike=list(same.filter(side=ticket.side, placed_at__gt=since)[:ALIKE]),
-        in_doubt=list(same.in_doubt()),
-    )
-
-
-def _value(ticket: Ticket, price: Decimal | None) -> Decimal | None:
-    if ticket.quantity is None:
-        return ticket.notional
-    return None if price is None else worth(ticket.quantity, price)
-
-
-def _quantity(ticket: Ticket, price: Decimal | None) -> Decimal | None:
-    """Return what a ticket would trade, signed, or None for money while no price is known."""
-    quantity = ticket.quantity
-    if quantity is None:
-        quantity = average(ticket.notional or ZERO, price) if price else None
-    if quantity is None or ticket.side is Side.BUY:
-        return quantity
-    return quantity.copy_negate()
-
-
-def _balance(account: Account) -> Balance | None:
-    try:
-        return asking.balance(account)
-    except NoAnswer:
-        return None
 
 
 def _next(order: Order) -> dict[str, Any]:

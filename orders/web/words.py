@@ -97,6 +97,11 @@ CANCEL_REFUSED = "Cancel refused"
 ESCALATED = Badge("doubt", "warning", "Overdue", "In doubt for too long. Still being looked for.")
 
 
+NOT_PROTECTED = Badge(
+    "rejected", "warning", "Not protected", "What it filled has no protection that is proven."
+)
+
+
 def badge(order: Order) -> Badge:
     """Return what an order is, in a word."""
     if order.submission == Submission.UNKNOWN and order.conflict_at is not None:
@@ -119,6 +124,8 @@ def marks(order: Order) -> Iterator[Badge]:
         yield ESCALATED
     if order.conflict_at is not None and order.submission != Submission.UNKNOWN:
         yield SECOND_ORDER
+    if order.unprotected_since is not None:
+        yield NOT_PROTECTED
     for flag in order.flags:
         yield FLAGS[Flag(flag)]
 

@@ -22,6 +22,7 @@
     const form = ctx.sourceElement?.closest?.("[data-confirms]");
     if (form) return "IN DOUBT: the desk did not answer. Confirm again: the same confirmation can not place a second order.";
     const path = ctx.request.action ?? "";
+    if (path.endsWith("/cancel/confirm")) return "The desk did not answer. The rows say which cancels were asked for; asking again is harmless.";
     if (path.endsWith("/cancel")) return "The desk did not answer. The row says whether the cancel was asked for; asking again is harmless.";
     return "NOT SENT: the desk did not answer, and nothing was placed.";
   }

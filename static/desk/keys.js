@@ -50,6 +50,7 @@
     u: () => (location.href = "/doubt/"),
     w: () => page("a.why, .c-symbol a")?.click(),
     x: () => page('[id^="cancel-"]')?.click(),
+    X: () => find("#cancel-shown")?.click(),
     r: () => page('[id^="replace-"]')?.click(),
     g: () => (isGoing = true),
     "?": () => document.getElementById("keys")?.showModal(),

@@ -1,16 +1,11 @@
-// The ticket's small comforts: prices that do not apply are not sent, and the chart follows the symbol.
+// The ticket's small comforts: what does not apply is not sent, and the chart follows the symbol.
 "use strict";
 (() => {
-  const needs = { limit: ["limit_price"], stop: ["stop_price"], stop_limit: ["limit_price", "stop_price"], market: [] };
-
   function fit() {
-    const type = document.getElementById("ticket_order_type");
-    if (!type) return;
-    for (const name of ["limit_price", "stop_price"]) {
-      const field = document.getElementById(`ticket_${name}`);
-      // Disabled fields are not sent: a price left over from another type would be refused.
-      field.disabled = !needs[type.value]?.includes(name) && !field.closest(".faulty");
-      field.required = needs[type.value]?.includes(name) ?? false;
+    // A price left over from another type would be refused: what is not shown is not sent.
+    for (const field of document.querySelectorAll("#ticket .field")) {
+      const isOff = field.classList.contains("off");
+      for (const input of field.querySelectorAll("input, select")) input.disabled = isOff;
     }
   }
 
@@ -21,7 +16,6 @@
   }
 
   document.addEventListener("change", (event) => {
-    if (event.target.id === "ticket_order_type") fit();
     if (event.target.id === "ticket_symbol" || event.target.id === "ticket_account") follow();
   });
   document.addEventListener("htmx:after:swap", fit);
