@@ -188,12 +188,18 @@ BINANCE_REFUSALS = Refusals(
             "-1100",
             "-1102",
             "-1104",
+            "-1106",
+            "-1111",
+            "-1115",
+            "-1116",
+            "-1117",
             "-1121",
             "-2010 Account has insufficient balance for requested action.",
             "-2010 This action is disabled on this account.",
             "-2010 This symbol is not permitted for this account.",
             "-2010 Market is closed.",
             "-2010 OCO orders are not supported for this symbol",
+            "-2010 Quote order qty market orders are not support for this symbol."[:LONGEST_CODE],
             "-2010 Order would trigger immediately.",
             "-2010 The relationship of the prices for the orders is not correct."[:LONGEST_CODE],
             "-2011",
@@ -248,9 +254,20 @@ def _gateway_problem(told: Any) -> Problem | None:
     match told:
         case {"code": str(code), "message": str(message)}:
             unique = "client_order_id must be unique"
-            return _problem(f"{code} {unique}" if unique in message else code, message)
+            return _problem(
+                f"{code} {unique}" if unique in message else code, message + _reject_code(told)
+            )
         case _:
             return None
+
+
+def _reject_code(told: Mapping[str, Any]) -> str:
+    """Return what the broker behind the Gateway called it, to be read after its sentence."""
+    match told:
+        case {"details": {"reject_code": str(code)}}:
+            return f" ({code})"
+        case _:
+            return ""
 
 
 def _binance_problem(told: Any) -> Problem | None:

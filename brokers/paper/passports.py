@@ -63,6 +63,7 @@ ALPACA = replace(
         OrderType.LIMIT: frozenset({GTC, IOC}),
         OrderType.STOP_LIMIT: frozenset({GTC, IOC}),
     },
+    wire_id_length=128,
     duplicate_id_answer="422 with code 40010001, client_order_id must be unique: for ever",
     doubt=_doubt(5, 60, 120, absence_by=NEVER),  # its FAQ: only its support confirms
 )
@@ -82,6 +83,7 @@ TAPP = replace(
     position_effects=NO_EFFECTS,
     sells_short=False,
     replaceable=frozenset({"quantity", "limit_price"}),
+    wire_id_length=128,  # 255 there; ours are never longer
     duplicate_id_answer="409 DUPLICATE_CLIENT_ORDER_ID",
     # Looking our id up is searching the same list: two answers, and one witness.
     doubt=_doubt(5, 60, 120, absence_by=LIST_ALONE),

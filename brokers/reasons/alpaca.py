@@ -25,7 +25,7 @@ DIALECT = Dialect(
         R.INVALID_PRICE_INCREMENT: Said(
             422,
             RULE,
-            "invalid {field} {price}. sub-penny increment does not fulfill minimum pricing"
+            "invalid {field} {given}. sub-penny increment does not fulfill minimum pricing"
             " criteria",
         ),
         R.LEGS_CROSSED: Said(
@@ -82,16 +82,13 @@ DIALECT = Dialect(
     },
     also=(
         (Said(422, PARAMETER, "is required"), R.MISSING_FIELD),
-        (Said(422, PARAMETER, "orders require a"), R.MISSING_FIELD),
-        (Said(422, PARAMETER, "orders require both"), R.MISSING_FIELD),
-        (Said(422, PARAMETER, "orders require take_profit"), R.MISSING_FIELD),
-        (Said(422, RULE, "orders require take_profit"), R.MISSING_FIELD),
-        (Said(422, PARAMETER, "orders require stop_loss"), R.MISSING_FIELD),
+        (Said(422, PARAMETER, "orders require"), R.MISSING_FIELD),
+        (Said(422, RULE, "orders require"), R.MISSING_FIELD),
         (Said(422, PARAMETER, "must specify one of"), R.MISSING_FIELD),
         (Said(422, PARAMETER, "only one of {fields} is accepted"), R.UNWANTED_FIELD),
         (Said(422, PARAMETER, "orders require no"), R.UNWANTED_FIELD),
-        (Said(422, PARAMETER, "bracket orders must be market or limit"), R.UNSUPPORTED_CLASS),
-        (Said(422, RULE, "bracket orders must be entry orders"), R.POSITION_EFFECT_MISMATCH),
+        (Said(422, PARAMETER, "orders must be market or limit orders"), R.UNSUPPORTED_TYPE),
+        (Said(422, RULE, "orders must be entry orders"), R.POSITION_EFFECT_MISMATCH),
         (Said(422, RULE, "invalid crypto time_in_force"), R.UNSUPPORTED_TIME_IN_FORCE),
         (Said(422, RULE, "sub-penny"), R.INVALID_PRICE_INCREMENT),
         (Said(422, RULE, "extended hours order must be"), R.UNSUPPORTED_EXTENDED_HOURS),
@@ -110,8 +107,11 @@ DIALECT = Dialect(
         (Said(403, FORBIDDEN, "wash trade"), R.WASH_TRADE),
         (Said(422, RULE, "wash trade"), R.WASH_TRADE),
         (Said(422, RULE, "opposite side"), R.WASH_TRADE),
-        (Said(422, RULE, "order is not open"), R.TOO_LATE),
+        (Said(422, RULE, "unable to replace order, order is not open"), R.TOO_LATE),
         (Said(422, RULE, "order already replaced"), R.TOO_LATE),
         (Said(422, RULE, "order chain not fully replaced"), R.NOT_REPLACEABLE),
+        (Said(422, RULE, "unable to replace"), R.NOT_REPLACEABLE),
+        (Said(422, PARAMETER, "orders must be limit orders"), R.UNSUPPORTED_TYPE),
+        (Said(403, FORBIDDEN, "cost basis must be >= minimal amount"), R.INVALID_FIELD),
     ),
 )

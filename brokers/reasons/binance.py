@@ -37,7 +37,9 @@ DIALECT = Dialect(
         R.UNSUPPORTED_TIME_IN_FORCE: Said(400, "-1115"),
         R.UNSUPPORTED_CLASS: _rejected("OCO orders are not supported for this symbol"),
         R.UNSUPPORTED_EXTENDED_HOURS: Said(400, "-1104"),
-        R.UNSUPPORTED_NOTIONAL: _rejected("Quote order qty market orders are not support"),
+        R.UNSUPPORTED_NOTIONAL: _rejected(
+            "Quote order qty market orders are not support for this symbol."
+        ),
         R.UNSUPPORTED_FRACTIONAL: LOT,
         R.UNSUPPORTED_TRAIL: Said(400, "-1013", "Filter failure: TRAILING_DELTA"),
         R.UNSUPPORTED_POSITION_EFFECT: Said(400, "-1104"),
@@ -51,8 +53,8 @@ DIALECT = Dialect(
         R.MARKET_CLOSED: _rejected("Market is closed."),
         R.AUCTION_WINDOW: _rejected("Market is closed."),
         R.POSITION_EFFECT_MISMATCH: Said(400, "-2022", "ReduceOnly Order is rejected."),
-        R.WASH_TRADE: _rejected("This order would trade with an order of the same account."),
         R.ACCOUNT_NOT_ACTIVE: DISABLED,
+        R.WASH_TRADE: DISABLED,  # it keeps such orders apart by itself, and refuses none
         R.ACCOUNT_HALTED: DISABLED,
         R.ACCOUNT_CLOSED: DISABLED,
         R.UNAUTHORIZED: Said(401, "-2015"),

@@ -254,6 +254,8 @@ LETTERS = dict(zip("patcgb", ["paper", "paper-alpaca", "paper-tapp", "paper-clea
         (replace(OCO, time_in_force=GTC), "pab"),
         (replace(LIMIT, wire_id="x" * 36, time_in_force=GTC), "patcgb"),
         (replace(LIMIT, wire_id="x" * 37, time_in_force=GTC), "patcg"),
+        (replace(LIMIT, wire_id="x" * 65), "at"),
+        (replace(LIMIT, wire_id="x" * 129), ""),
         (replace(LIMIT, wire_id="a.b:c", time_in_force=GTC), "patcg"),
     ],
 )  # fmt: skip

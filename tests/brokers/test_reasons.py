@@ -33,7 +33,8 @@ UNTOLD = {
     },
     "gateway": {
         *FIELD_RULES - {R.UNSUPPORTED_CLASS, R.UNSUPPORTED_NOTIONAL},
-        R.INVALID_CLIENT_ORDER_ID, R.UNSUPPORTED_TIME_IN_FORCE, R.UNSUPPORTED_CLASS,
+        R.INVALID_CLIENT_ORDER_ID, R.UNSUPPORTED_TYPE, R.UNSUPPORTED_TIME_IN_FORCE,
+        R.UNSUPPORTED_CLASS,
         R.UNSUPPORTED_EXTENDED_HOURS, R.UNSUPPORTED_NOTIONAL, R.UNSUPPORTED_TRAIL,
         R.UNSUPPORTED_POSITION_EFFECT, R.UNSUPPORTED_EXPIRY, R.NOT_FRACTIONABLE, R.NOT_SHORTABLE,
         R.AUCTION_WINDOW, R.INSUFFICIENT_POSITION, R.ACCOUNT_NOT_ACTIVE, R.ACCOUNT_HALTED,
@@ -44,8 +45,8 @@ UNTOLD = {
         R.CLIENT_ORDER_ID_TOO_LONG, R.TAKE_PROFIT_WRONG_SIDE, R.STOP_LIMIT_WRONG_SIDE,
         R.UNSUPPORTED_EXTENDED_HOURS, R.UNSUPPORTED_POSITION_EFFECT, R.UNSUPPORTED_EXPIRY,
         R.NOT_FRACTIONABLE, R.INSUFFICIENT_POSITION, R.NOT_SHORTABLE, R.AUCTION_WINDOW,
-        R.ACCOUNT_HALTED, R.ACCOUNT_CLOSED,
-        R.QUANTITY_NOT_ABOVE_FILLED, R.NOTHING_TO_CHANGE, R.FILLED_FURTHER,
+        R.WASH_TRADE, R.ACCOUNT_HALTED, R.ACCOUNT_CLOSED, R.QUANTITY_NOT_ABOVE_FILLED,
+        R.NOTHING_TO_CHANGE, R.FILLED_FURTHER,
     },
 }  # fmt: skip
 
@@ -72,7 +73,7 @@ class TestEveryDialect:
 
     def test_tells_with_the_gaps_filled_and_in_any_case(self, dialect):
         about = dict.fromkeys(
-            ["symbol", "field", "price", "bound", "status", "order", "requested", "available",
+            ["symbol", "field", "given", "bound", "status", "order", "requested", "available",
              "inferred", "specified", "time_in_force", "closes"], "X9"
         )  # fmt: skip
         for reason in set(Reason) - UNTOLD[dialect]:

@@ -251,8 +251,8 @@ class TestPersonalities:
             (
                 {"extended_hours": True, "type": "limit", "limit_price": "150"},
                 "alpaca",
-                40010001,
-                "regular hours",
+                42210000,
+                "extended hours order must be DAY or GTC limit orders",
             ),
             ({"position_effect": "close"}, "alpaca", 42210000, "must be entry orders"),
             ({"stop_loss": {"stop_price": "140.001"}}, "alpaca", 42210000, "stop_loss.stop_price"),

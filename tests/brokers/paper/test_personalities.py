@@ -168,7 +168,7 @@ class TestRefusals:
         [
             ({"quantity": "-1"}, "alpaca", (422, {"code": 40010001})),
             ({"quantity": "999999"}, "alpaca", (403, {"code": 40310000})),
-            ({"symbol": "HALT"}, "alpaca", (422, {"code": 42210000})),
+            ({"symbol": "HALT"}, "alpaca", (422, {"code": 40010001})),
             (
                 {"quantity": "-1"},
                 "tapp",

@@ -70,7 +70,7 @@ class TestOrders:
             ({"symbol": "aapl"}, "unknown_symbol", "symbol"),
             ({"symbol": "ÄÄPL"}, "unknown_symbol", "symbol"),
             ({"client_order_id": ""}, "invalid_client_order_id", "client_order_id"),
-            ({"client_order_id": "a" * 65}, "invalid_client_order_id", "client_order_id"),
+            ({"client_order_id": "a" * 129}, "invalid_client_order_id", "client_order_id"),
             ({"client_order_id": "a b"}, "invalid_client_order_id", "client_order_id"),
             ({"client_order_id": 7}, "invalid_client_order_id", "client_order_id"),
             ({"colour": "red"}, "unknown_field", "colour"),
