@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from dataclasses import replace as with_changes
 from datetime import datetime
 from decimal import ROUND_DOWN, Decimal
 from typing import Any
@@ -185,7 +186,6 @@ def _record(
     if not held:
         raise NothingHeld(f"By the desk's own executions, nothing is held of {symbol}.")
     ticket = _ticket(account, symbol, client_order_id, held=held, part=part)
-    placing.check(account, ticket)
     if not despite_doubt:
         _check_turns_nothing_round(account, ticket, held=held)
     order = placing.create(account, ticket, source=source, actor=actor, now=now)
@@ -213,17 +213,34 @@ def _ticket(
     account: Account, symbol: str, client_order_id: str, *, held: Decimal, part: Part
 ) -> Ticket:
     passport = connecting.passport(account)
-    taken = [tif for tif in GOOD_FOR if tif in passport.market_tifs]
     effect = PositionEffect.CLOSE
-    return Ticket(
+    ticket = Ticket(
         wire_id=client_order_id,
         symbol=symbol,
         side=Side.SELL if held > 0 else Side.BUY,
         quantity=_quantity(held.copy_abs(), part, decimals=passport.quantity_decimals),
         order_type=OrderType.MARKET,
-        time_in_force=taken[0] if taken else GOOD_FOR[0],
+        time_in_force=TimeInForce.DAY,
         position_effect=effect if effect in passport.position_effects else None,
     )
+    return _as_taken(account, ticket)
+
+
+def _as_taken(account: Account, ticket: Ticket) -> Ticket:
+    """Return a ticket with the first time in force that the broker takes it with.
+
+    Raises what the desk says to the one for the day, if it takes none.
+    """
+    first: BadTicket | None = None
+    for tif in GOOD_FOR:
+        one = with_changes(ticket, time_in_force=tif)
+        try:
+            placing.check(account, one)
+        except BadTicket as error:
+            first = first or error
+        else:
+            return one
+    raise first or BadTicket("The broker takes no market orders.")
 
 
 def _quantity(held: Decimal, part: Part, *, decimals: int) -> Decimal:

@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from orders import asking, connecting
-from orders.api import describing, finding, showing, stating
+from orders.api import describing, finding, promising, showing, stating
 from orders.api.authenticating import account_of, key_of
 from orders.api.paging import page
 from orders.api.view import View
@@ -63,14 +63,14 @@ class Capabilities(View):
     @extend_schema(
         operation_id="read_capabilities",
         summary="Read what an account can do",
-        responses=describing.answers(stating.CapabilitiesShown, 404),
+        responses=describing.answers(promising.CapabilitiesShown, 404),
     )
     def get(self, request: Request, account_id: UUID) -> Response:
         """What its broker accepts and promises, as the desk has it on record: an order that does
         not fit is refused here, with the reason, and never sent."""
         finding.query(request)
         passport = connecting.passport(account_of(request, account_id))
-        return Response(stating.CapabilitiesShown(passport).data)
+        return Response(promising.CapabilitiesShown(passport).data)
 
 
 @describing.tagged("Executions and positions")

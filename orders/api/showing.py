@@ -72,6 +72,9 @@ class OrderShown(Shown):
     id = serializers.UUIDField()
     account_id = serializers.UUIDField()
     client_order_id = serializers.CharField()
+    wire_id = serializers.CharField(
+        help_text="What the broker is told: your id if it can carry that, else one of the desk's."
+    )
     broker_order_id = serializers.CharField(allow_null=True)
     symbol = serializers.CharField()
     side = Choice(Side)

@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from brokers.passport import Passport, Strategy
-from brokers.vocabulary import (
-    Environment,
-    Leg,
-    OrderClass,
-    OrderType,
-    PositionEffect,
-    Side,
-    TimeInForce,
-)
+from brokers.vocabulary import Environment, Leg, OrderType, Side
 from orders.api.fields import Amount, Choice, Moment
 from orders.api.showing import OrderShown, Shown
 from orders.closing import Closing
 from orders.models import Incident, Order, Severity
-
-Word = TypeVar("Word", bound=StrEnum)
 
 
 class FeedShown(Shown):
@@ -70,68 +57,6 @@ class AccountList(Shown):
     """The accounts of a key: one."""
 
     accounts = AccountShown(many=True)
-
-
-class TypeShown(Shown):
-    """A type of order, and the times in force that it may have."""
-
-    order_type = Choice(OrderType)
-    times_in_force = serializers.ListField(child=Choice(TimeInForce))
-
-
-class ClassShown(Shown):
-    """A class of order, and how its legs come to the broker: null where it has none."""
-
-    order_class = Choice(OrderClass)
-    strategy = Choice(Strategy, allow_null=True)
-
-
-class CapabilitiesShown(Shown):
-    """What an account's broker accepts and promises."""
-
-    broker = serializers.CharField()
-    title = serializers.CharField()
-    order_types = serializers.SerializerMethodField()
-    order_classes = serializers.SerializerMethodField()
-    position_effects = serializers.SerializerMethodField()
-    quantity_decimals = serializers.IntegerField(help_text="0: whole quantities only.")
-    wire_id_pattern = serializers.CharField(help_text="What an order's id may look like there.")
-    wire_id_length = serializers.IntegerField()
-    duplicate_id_answer = serializers.CharField(help_text="What it answers to an id used twice.")
-    replace_makes_new_order = serializers.BooleanField()
-    pushes = serializers.CharField(help_text="How it tells of fills.")
-    tested_on = serializers.DateField()
-    source = serializers.CharField(help_text="What this was checked against.")  # type: ignore[assignment]
-
-    @extend_schema_field(TypeShown(many=True))
-    def get_order_types(self, passport: Passport) -> Any:
-        """Its types of order, each with the times in force that it may have."""
-        kinds = [
-            {
-                "order_type": kind,
-                "times_in_force": _in_order(
-                    TimeInForce,
-                    passport.market_tifs if kind is OrderType.MARKET else passport.times_in_force,
-                ),
-            }
-            for kind in _in_order(OrderType, passport.order_types)
-        ]
-        return TypeShown(kinds, many=True).data
-
-    @extend_schema_field(ClassShown(many=True))
-    def get_order_classes(self, passport: Passport) -> Any:
-        """The classes of order that the desk places here."""
-        classes = [
-            {"order_class": kind, "strategy": passport.strategy(kind) or ""}
-            for kind in OrderClass
-            if kind is OrderClass.SIMPLE or passport.strategy(kind) is not None
-        ]
-        return ClassShown(classes, many=True).data
-
-    @extend_schema_field({"type": "array", "items": {"enum": list(PositionEffect)}})
-    def get_position_effects(self, passport: Passport) -> list[str]:
-        """What an order may say that it does to the position."""
-        return [str(effect) for effect in _in_order(PositionEffect, passport.position_effects)]
 
 
 class PositionShown(Shown):
@@ -254,9 +179,3 @@ class IncidentPage(Shown):
 
     incidents = IncidentShown(many=True)
     next_cursor = serializers.CharField(allow_null=True, help_text="null on the last page.")
-
-
-def _in_order(words: type[Word], some: Iterable[Word]) -> list[Word]:
-    """Return some of an enum's words, as it orders them."""
-    chosen = set(some)
-    return [word for word in words if word in chosen]

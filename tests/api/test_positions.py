@@ -328,6 +328,28 @@ class TestCapabilities:
         assert classes == {"simple": None, "bracket": "native", "oto": "native", "oco": "native"}
         assert told["position_effects"] == ["open", "close"]
         assert told["wire_id_length"] == 128
+        assert told["price_increments"] == [
+            {"at_least": "1", "increment": "0.01"},
+            {"at_least": "0", "increment": "0.0001"},
+        ]
+
+    def test_say_what_goes_with_what(self, db):
+        program = a_program(AccountFactory(broker="paper-alpaca"))
+
+        told = program.get("capabilities").told
+
+        kinds = {row["order_type"]: row for row in told["order_types"]}
+        assert kinds["limit"] == {
+            "order_type": "limit",
+            "times_in_force": ["day", "gtc", "ioc", "fok", "opg", "cls"],
+            "in_parts": ["day"],
+            "for_money": ["day"],
+            "extended_hours": ["day", "gtc"],
+            "of_pairs": ["gtc", "ioc"],
+        }
+        assert kinds["trailing_stop"]["in_parts"] == []
+        assert (told["trails"], told["sells_short"]) == (["price", "percent"], True)
+        assert "limit_price" in told["replaceable"]
 
     @pytest.mark.parametrize(
         ("broker", "classes"),

@@ -44,7 +44,7 @@ def close_all(account: Account, **asked: Any) -> list[closing.Outcome]:
     return closing.close_all(account, source="api", actor=ANA, now=timezone.now(), **asked)
 
 
-def terms_of(broker: str, monkeypatch: pytest.MonkeyPatch, **changes: Any) -> None:
+def terms_of(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> None:
     """Have the scripted broker deal on other terms."""
     monkeypatch.setattr(registry, "passport", lambda name: with_changes(PASSPORT, **changes))
 
@@ -70,10 +70,36 @@ class TestClose:
     def test_says_nothing_of_the_position_where_the_broker_can_t_be_told(
         self, account: Account, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        terms_of("scripted", monkeypatch, position_effects=frozenset())
+        terms_of(monkeypatch, position_effects=frozenset())
         hold(account, "10")
 
         assert close(account).order.position_effect == ""
+
+    @pytest.mark.parametrize(
+        ("broker_name", "symbol", "tif"),
+        [
+            ("paper-alpaca", "ACME", TimeInForce.DAY),
+            ("paper-alpaca", "BTC/USD", TimeInForce.GTC),
+            ("paper-binance", "BTC/USD", TimeInForce.GTC),
+            ("paper-tapp", "ACME", TimeInForce.DAY),
+        ],
+    )
+    def test_is_good_for_as_long_as_the_broker_takes(
+        self, broker: ScriptedBroker, broker_name: str, symbol: str, tif: TimeInForce
+    ) -> None:
+        account = AccountFactory(broker=broker_name)
+        hold(account, "2", symbol=symbol)
+
+        assert close(account, symbol).order.time_in_force == tif
+
+    def test_of_what_the_broker_takes_no_market_order_for(
+        self, account: Account, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        terms_of(monkeypatch, takes={OrderType.LIMIT: frozenset(TimeInForce)})
+        hold(account, "10")
+
+        with pytest.raises(BadTicket, match="no market orders"):
+            close(account)
 
     @pytest.mark.parametrize(
         ("held", "part", "closes"),
@@ -104,7 +130,7 @@ class TestClose:
         percentage: str,
         closes: int,
     ) -> None:
-        terms_of("scripted", monkeypatch, quantity_decimals=0)
+        terms_of(monkeypatch, quantity_decimals=0)
         hold(account, held)
 
         closed = close(account, part=Part(percentage=Decimal(percentage)))
