@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -12,33 +12,66 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from brokers.paper import matching
+from brokers.paper.amounts import per_unit
 from brokers.paper.committing import asked_price, closable_by
+from brokers.paper.executions import Execution
+from brokers.paper.market import Phase
 from brokers.paper.orders import Standing
 from brokers.paper.recording import Records
 from brokers.paper.refusals import Refusal
 from brokers.paper.revising import bust, correct
-from brokers.vocabulary import ExecutionKind, Side, TimeInForce
-from tests.brokers.paper.conftest import Floor
+from brokers.paper.sessions import AUCTIONS
+from brokers.vocabulary import ExecutionKind, PositionEffect, Side, TimeInForce
+from tests.brokers.paper.conftest import NOON, Floor
 
-CASH = "100000"
+CASH, FEE_RATE = "100000", Decimal("2.5")
 SYMBOLS = st.sampled_from(["AAPL", "BTC/USD", "KO"])
 QUANTITIES = st.sampled_from(["1", "7", "40", "0.000000001", "0.333333333", "2.5", "600"])
 PRICES = st.sampled_from(["10", "59.99", "60", "149.99", "150.01", "151", "16990", "17010.05"])
+
+TRAILS = [{"trail_price": "0.5"}, {"trail_percent": "0.1"}, {"trail_percent": "40"}]
+KINDS = st.fixed_dictionaries({"limit": st.none() | PRICES, "stop": st.none() | PRICES})
+DEAREST = Decimal(20_000)
+TICK = timedelta(milliseconds=250)
 
 Act = Callable[[Floor], None]
 
 
 @st.composite
 def placing(draw: st.DrawFn) -> Act:
+    time_in_force = draw(st.sampled_from(TimeInForce))
     given = {
         "symbol": draw(SYMBOLS),
         "side": draw(st.sampled_from(Side)),
-        "time_in_force": draw(st.sampled_from(sorted(set(TimeInForce) - {TimeInForce.GTD}))),
-        "limit": draw(st.none() | PRICES),
-        "stop": draw(st.none() | PRICES),
+        "time_in_force": time_in_force,
+        "position_effect": draw(st.sampled_from([None, None, *PositionEffect])),
+        "extended_hours": draw(st.sampled_from([False, False, False, True])),
+        **draw(st.sampled_from(TRAILS) | KINDS | KINDS),
     }
+    if time_in_force is TimeInForce.GTD:
+        given["expires_at"] = NOON + draw(st.sampled_from([TICK, timedelta(hours=20)]))
     quantity = draw(QUANTITIES)
     return lambda floor: _try(lambda: floor.place(quantity, **given))
+
+
+@st.composite
+def spending(draw: st.DrawFn) -> Act:
+    given = {
+        "symbol": draw(SYMBOLS),
+        "side": draw(st.sampled_from(Side)),
+        "limit": draw(st.none() | PRICES),
+        "stop": draw(st.none() | PRICES),
+        "time_in_force": draw(st.sampled_from([TimeInForce.DAY, TimeInForce.FOK])),
+    }
+    notional = draw(st.sampled_from(["1", "10", "1000", "12345.678901234", "99999"]))
+    return lambda floor: _try(lambda: floor.place(None, notional=notional, **given))
+
+
+@st.composite
+def turning(draw: st.DrawFn) -> Act:
+    symbol = draw(SYMBOLS)
+    phase = draw(st.sampled_from([Phase.OPEN, Phase.OPEN, Phase.EXTENDED, Phase.CLOSED]))
+    return lambda floor: floor.turn(phase, symbol=symbol)
 
 
 @st.composite
@@ -105,13 +138,19 @@ def befalling(draw: st.DrawFn) -> Act:
 
 
 def stepping() -> st.SearchStrategy[Act]:
-    return st.just(lambda floor: floor.step())
+    return st.sampled_from([TICK, TICK, timedelta(hours=13)]).map(
+        lambda after: lambda floor: floor.step(after=after)
+    )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(
+    personality=st.sampled_from(["paper", "alpaca"]),
+    shorting=st.booleans(),
     acts=st.lists(
         placing()
+        | spending()
+        | turning()
         | pricing()
         | canceling()
         | replacing()
@@ -120,16 +159,19 @@ def stepping() -> st.SearchStrategy[Act]:
         | befalling()
         | stepping(),
         max_size=30,
-    )
+    ),
 )
-def test_the_books_add_up(acts):
+def test_the_books_add_up(personality, shorting, acts):
     with tempfile.TemporaryDirectory() as directory:
-        floor = Floor(Path(directory), cash=CASH)
+        floor = Floor(Path(directory), cash=CASH, personality=personality)
+        floor.account.shorting, floor.account.fee_rate = shorting, FEE_RATE
+        floor.exchange.records.keep_account(floor.account, now=floor.now)
         try:
             for act in acts:
                 act(floor)
                 _check(floor)
             floor.exchange.commit()
+            _check_history(floor)
             before = _books(floor)
             floor.reopen()
             assert _books(floor) == before
@@ -144,16 +186,23 @@ def _check(floor: Floor) -> None:
     standing = {word.id: word for word in books.executions_of(account)}
     for fill in standing.values():
         sign = 1 if fill.side is Side.BUY else -1
-        cash -= sign * fill.counts * fill.price
+        cash -= sign * fill.counts * fill.price + fill.fee
+        assert fill.fee == per_unit(fill.counts * fill.price * FEE_RATE, Decimal(10_000))
         positions[fill.symbol] += sign * fill.counts
     assert account.cash == cash
     assert {symbol: held.quantity for symbol, held in account.positions.items()} == positions
 
     for order in books.orders_of(account):
         fills = [fill for fill in standing.values() if fill.order_id == order.id]
-        assert order.filled == sum(fill.counts for fill in fills) <= order.terms.quantity
+        assert order.filled == sum(fill.counts for fill in fills)
         assert order.cost == sum(fill.counts * fill.price for fill in fills)
-        assert (order.standing is Standing.FILLED) == (order.remaining == 0)
+        if order.terms.quantity is not None:
+            assert order.filled <= order.terms.quantity
+            assert (order.standing is Standing.FILLED) == (order.remaining == 0)
+        else:
+            assert order.money >= 0
+            assert order.standing is not Standing.FILLED or order.is_full(at=DEAREST)
+        assert order.standing is not Standing.ACCEPTED or not fills
         assert (order.id in books.open_of(account)) == (not order.ended)
         assert order.told == order.json()
         limit = order.terms.limit_price
@@ -181,6 +230,9 @@ def _check_shortcuts(floor: Floor) -> None:
                 continue
             way = (order.terms.symbol, order.terms.side)
             closable.setdefault(way, closable_by(way[1], held=account.held(way[0])))
+            if order.terms.notional is not None:
+                cost += Decimal(0) if order.terms.only_closes else order.money
+                continue
             closing = min(order.remaining, closable[way])
             closable[way] -= closing
             if not order.terms.only_closes:
@@ -193,6 +245,13 @@ def _check_shortcuts(floor: Floor) -> None:
     }
     for order in open_orders:
         listing = exchange.market.listings[order.terms.symbol]
+        better = order.high_water_mark is not None and (
+            listing.last > order.high_water_mark
+            if order.terms.side is Side.SELL
+            else listing.last < order.high_water_mark
+        )
+        if order.standing is Standing.WAITING and better and not order.triggered:
+            assert order.id in due
         if order.standing is Standing.CANCEL_PENDING or (
             matching.is_triggered(order, last=listing.last)
             and order.standing is not Standing.ACCEPTED
@@ -201,6 +260,46 @@ def _check_shortcuts(floor: Floor) -> None:
             )
         ):
             assert order.id in due
+
+
+def _check_history(floor: Floor) -> None:
+    """What happened on the way was right as well, not only how it ended."""
+    exchange, account = floor.exchange, floor.account
+    _check_trails(floor)
+    orders = exchange.books.orders
+    held: dict[str, Decimal] = {}
+    words: dict[str, Execution] = {}
+    auctions: dict[tuple[str, datetime], set[Decimal]] = {}
+    for word in exchange.books.executions_of(account):
+        before = held.get(word.symbol, Decimal(0))
+        earlier = words.get(word.id)
+        change = word.counts - (earlier.counts if earlier else 0)
+        after = before + (change if word.side is Side.BUY else -change)
+        terms = orders[word.order_id].terms
+        may_short = account.shorting and exchange.market.listings[word.symbol].instrument.shortable
+        if not earlier and (terms.only_closes or (word.side is Side.SELL and not may_short)):
+            assert abs(after) < abs(before)
+            assert after * before >= 0
+        if not earlier and terms.time_in_force in AUCTIONS:
+            auctions.setdefault((word.symbol, word.at), set()).add(word.price)
+        held[word.symbol], words[word.id] = after, word
+    assert all(len(prices) == 1 for prices in auctions.values())
+
+
+def _check_trails(floor: Floor) -> None:
+    """A trailing stop moved one way, in every version of it there ever was."""
+    stands: dict[str, tuple[Decimal, Decimal]] = {}
+    for line in floor.exchange.ledger.lines("orders"):
+        if line.body["high_water_mark"] is None:
+            continue
+        mark, stop = Decimal(line.body["high_water_mark"]), Decimal(line.body["stop_price"])
+        sign = 1 if line.body["side"] == "sell" else -1
+        assert sign * stop < sign * mark
+        if line.name in stands:
+            before, stood = stands[line.name]
+            assert sign * mark >= sign * before
+            assert sign * stop >= sign * stood
+        stands[line.name] = mark, stop
 
 
 def _books(floor: Floor) -> object:
