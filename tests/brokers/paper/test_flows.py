@@ -25,28 +25,39 @@ from brokers.vocabulary import ExecutionKind, PositionEffect, Side, TimeInForce
 from tests.brokers.paper.conftest import NOON, Floor
 
 CASH, FEE_RATE = "100000", Decimal("2.5")
-SYMBOLS = st.sampled_from(["AAPL", "BTC/USD", "KO"])
-QUANTITIES = st.sampled_from(["1", "7", "40", "0.000000001", "0.333333333", "2.5", "600"])
-PRICES = st.sampled_from(["10", "59.99", "60", "149.99", "150.01", "151", "16990", "17010.05"])
+PRICES_OF = {
+    "AAPL": ["145", "149.99", "150", "150.01", "151", "160"],
+    "KO": ["0.9995", "59.99", "60", "60.5"],
+    "BTC/USD": ["16990", "17000", "17010.05"],
+}
+SYMBOLS = st.sampled_from(["AAPL", "AAPL", "AAPL", "BTC/USD", "KO"])
+QUANTITIES = st.sampled_from(["1", "7", "7", "40", "0.000000001", "0.333333333", "2.5", "600"])
 
 TRAILS = [{"trail_price": "0.5"}, {"trail_percent": "0.1"}, {"trail_percent": "40"}]
-KINDS = st.fixed_dictionaries({"limit": st.none() | PRICES, "stop": st.none() | PRICES})
+EFFECTS = [None, None, *PositionEffect, PositionEffect.CLOSE]
 DEAREST = Decimal(20_000)
 TICK = timedelta(milliseconds=250)
 
 Act = Callable[[Floor], None]
 
 
+def prices_of(symbol: str) -> st.SearchStrategy[str]:
+    return st.sampled_from(PRICES_OF[symbol])
+
+
 @st.composite
 def placing(draw: st.DrawFn) -> Act:
-    time_in_force = draw(st.sampled_from(TimeInForce))
+    time_in_force = draw(st.sampled_from([TimeInForce.DAY, TimeInForce.GTC, *TimeInForce]))
+    symbol = draw(SYMBOLS)
+    price = st.none() | prices_of(symbol)
+    priced = st.fixed_dictionaries({"limit": price, "stop": price})
     given = {
-        "symbol": draw(SYMBOLS),
+        "symbol": symbol,
         "side": draw(st.sampled_from(Side)),
         "time_in_force": time_in_force,
-        "position_effect": draw(st.sampled_from([None, None, *PositionEffect])),
+        "position_effect": draw(st.sampled_from(EFFECTS)),
         "extended_hours": draw(st.sampled_from([False, False, False, True])),
-        **draw(st.sampled_from(TRAILS) | KINDS | KINDS),
+        **draw(st.sampled_from(TRAILS) | priced | priced),
     }
     if time_in_force is TimeInForce.GTD:
         given["expires_at"] = NOON + draw(st.sampled_from([TICK, timedelta(hours=20)]))
@@ -56,11 +67,12 @@ def placing(draw: st.DrawFn) -> Act:
 
 @st.composite
 def spending(draw: st.DrawFn) -> Act:
+    symbol = draw(SYMBOLS)
     given = {
-        "symbol": draw(SYMBOLS),
+        "symbol": symbol,
         "side": draw(st.sampled_from(Side)),
-        "limit": draw(st.none() | PRICES),
-        "stop": draw(st.none() | PRICES),
+        "limit": draw(st.none() | prices_of(symbol)),
+        "stop": draw(st.none() | prices_of(symbol)),
         "time_in_force": draw(st.sampled_from([TimeInForce.DAY, TimeInForce.FOK])),
     }
     notional = draw(st.sampled_from(["1", "10", "1000", "12345.678901234", "99999"]))
@@ -77,8 +89,14 @@ def turning(draw: st.DrawFn) -> Act:
 @st.composite
 def pricing(draw: st.DrawFn) -> Act:
     symbol, size = draw(SYMBOLS), draw(st.sampled_from(["0.5", "3", "1000"]))
-    price = draw(PRICES)
-    return lambda floor: floor.price(price, size=size, symbol=symbol)
+    price, ticks = draw(prices_of(symbol)), draw(st.sampled_from([0, 1, 1, 2]))
+
+    def move(floor: Floor) -> None:
+        floor.price(price, size=size, symbol=symbol)
+        for _ in range(ticks):
+            floor.step()
+
+    return move
 
 
 @st.composite
@@ -91,7 +109,8 @@ def canceling(draw: st.DrawFn) -> Act:
 
 @st.composite
 def replacing(draw: st.DrawFn) -> Act:
-    which, quantity, limit = draw(st.integers(0, 20)), draw(QUANTITIES), draw(PRICES)
+    which, quantity = draw(st.integers(0, 20)), draw(QUANTITIES)
+    limit = draw(SYMBOLS.flatmap(prices_of))
 
     def replace(floor: Floor) -> None:
         def put(order):
@@ -115,7 +134,8 @@ def busting(draw: st.DrawFn) -> Act:
 
 @st.composite
 def correcting(draw: st.DrawFn) -> Act:
-    which, quantity, price = draw(st.integers(0, 20)), draw(QUANTITIES), draw(PRICES)
+    which, quantity = draw(st.integers(0, 20)), draw(QUANTITIES)
+    price = draw(SYMBOLS.flatmap(prices_of))
     terms = {"quantity": Decimal(quantity), "price": Decimal(price)}
     return lambda floor: _about_trade(
         floor, which, lambda records, name, now: correct(records, name, now=now, **terms)
@@ -143,7 +163,7 @@ def stepping() -> st.SearchStrategy[Act]:
     )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     personality=st.sampled_from(["paper", "alpaca"]),
     shorting=st.booleans(),
@@ -176,6 +196,43 @@ def test_the_books_add_up(personality, shorting, acts):
             floor.reopen()
             assert _books(floor) == before
             _check(floor)
+        finally:
+            floor.close()
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    side=st.sampled_from(Side),
+    closing=st.lists(
+        st.fixed_dictionaries(
+            {
+                "quantity": st.sampled_from(["3", "7", "10"]),
+                "limit": st.none() | st.sampled_from(["150", "151", "149"]),
+                "stop": st.none() | st.sampled_from(["149", "150", "151"]),
+            }
+        ),
+        min_size=2,
+        max_size=5,
+    ),
+    trail=st.sampled_from(TRAILS),
+    prices=st.lists(st.sampled_from(["145", "149", "150", "151", "155"]), max_size=6),
+)
+def test_whoever_closes_a_position_and_whatever_the_market_does_it_is_not_turned_round(
+    side, closing, trail, prices
+):
+    with tempfile.TemporaryDirectory() as directory:
+        floor = Floor(Path(directory))
+        try:
+            floor.account.fee_rate = FEE_RATE
+            floor.place("10", side=side)
+            other = Side.SELL if side is Side.BUY else Side.BUY
+            closes = {"side": other, "position_effect": PositionEffect.CLOSE}
+            for given in ({"quantity": "10", **trail}, *closing):
+                _try(lambda given=given: floor.place(**closes, **given))
+            for price in prices:
+                floor.price(price, size="4")
+                floor.step()
+            _check_history(floor)
         finally:
             floor.close()
 
