@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from decimal import Decimal
+
 import pytest
 
 from brokers.classifying import Verdict, classify
+from brokers.errors import Refused
+from brokers.messages import Ticket
 from brokers.paper import declining, dialects
 from brokers.paper.personalities import PERSONALITIES
 from brokers.paper.refusals import STATUSES, Refusal
 from brokers.reasons import Reason, reason_of, says
+from brokers.vocabulary import PositionEffect, Side, TimeInForce
+from tests.brokers.contract import TICKET
+from tests.brokers.paper.test_adapter import MARKET
+from tests.paper_exchange import PaperAccount
 
+D = Decimal
 R = Reason
 TO_NOBODY_PLACING_ORDERS = {
     "account_exists", "invalid_webhook", "internal", "no_such_path", "method_not_allowed",
@@ -139,3 +149,82 @@ def understood(name: str, refusal: Refusal) -> Reason:
     if name != "paper" and problem is None:
         raise AssertionError(body)
     return reason_of(name, status, problem.code, problem.message)
+
+
+REST = replace(TICKET, time_in_force=TimeInForce.GTC, limit_price=D(100))
+
+
+@pytest.mark.parametrize("name", [name for name in PERSONALITIES if name != "gateway"])
+class TestFromEndToEnd:
+    """Whatever the exchange refuses reaches the desk as its canonical reason."""
+
+    @pytest.fixture
+    def open_one(self, paper, name):
+        paper.price("AAPL", "150")
+        return lambda **settings: paper.account(personality=name, **settings)
+
+    @pytest.mark.parametrize(
+        ("change", "meant"),
+        [
+            ({"symbol": "NONE"}, R.UNKNOWN_SYMBOL),
+            ({"symbol": "HALT"}, R.NOT_TRADABLE),
+            ({"symbol": "CLSD"}, R.MARKET_CLOSED),
+            ({"quantity": D(999_999)}, R.INSUFFICIENT_BUYING_POWER),
+            ({"limit_price": D("100.001")}, R.INVALID_PRICE_INCREMENT),
+            ({"symbol": "KO", "quantity": D("0.5"), "time_in_force": TimeInForce.DAY},
+             R.NOT_FRACTIONABLE),
+            ({"quantity": D("0.5")}, R.UNSUPPORTED_FRACTIONAL),
+            ({"extended_hours": True, "time_in_force": TimeInForce.IOC},
+             R.UNSUPPORTED_EXTENDED_HOURS),
+            ({"symbol": "BTC/USD", "side": Side.SELL}, R.NOT_SHORTABLE),
+            ({"side": Side.SELL, "position_effect": PositionEffect.CLOSE},
+             R.POSITION_EFFECT_MISMATCH),
+            ({"wire_id": "no spaces"}, R.INVALID_CLIENT_ORDER_ID),
+        ],
+    )  # fmt: skip
+    def test_an_order(self, name, open_one, change, meant):
+        account = open_one()
+
+        assert refused(account, replace(REST, **change)) is as_told(name, meant)
+        assert account.orders() == []
+
+    def test_an_account_that_is_not_active(self, name, open_one):
+        account = open_one(active=False)
+
+        assert refused(account, REST) is as_told(name, R.ACCOUNT_NOT_ACTIVE)
+
+    def test_an_order_that_could_trade_with_the_accounts_own(self, name, open_one):
+        account = open_one(refuses_wash_trades=True)
+        account.adapter.submit(REST)
+
+        sale = replace(REST, wire_id="order-2", side=Side.SELL, limit_price=D(90))
+        assert refused(account, sale) is as_told(name, R.WASH_TRADE)
+
+    def test_a_sale_of_more_than_is_held(self, name, open_one):
+        account = open_one(shorting=False)
+        account.adapter.submit(replace(MARKET, wire_id="before"))
+
+        sale = replace(REST, side=Side.SELL, quantity=D(11), limit_price=D(200))
+        assert refused(account, sale) is as_told(name, R.INSUFFICIENT_POSITION)
+
+    def test_a_cancel_that_is_too_late(self, name, open_one):
+        if name == "clearstreet":
+            pytest.skip("it answers with the order")
+        account = open_one()
+        placed = account.adapter.submit(MARKET).snapshots[0].broker_order_id
+
+        with pytest.raises(Refused) as caught:
+            account.adapter.cancel(placed)
+
+        assert caught.value.reason is as_told(name, R.TOO_LATE)
+
+
+def as_told(name: str, meant: Reason) -> Reason:
+    """Return what a reason is taken for, once it was said in a broker's words."""
+    return reason_of(name, *says(name, meant))
+
+
+def refused(account: PaperAccount, ticket: Ticket) -> Reason:
+    with pytest.raises(Refused) as caught:
+        account.adapter.submit(ticket)
+    return caught.value.reason
