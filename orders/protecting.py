@@ -1,42 +1,40 @@
 """What protects a bracket's position, and what is to be done about it. Decides; changes nothing.
 
-A bracket's entry fills; its legs are to protect just what it filled. Where this desk lets the legs
-out itself, it does so a part at a time, each for the fills since the part before: a stop and a
-target of one size, of which what the one fills is taken off the other. Where the broker has the
-legs, they are one part. Everything here is read off the orders as they stand, so it may be asked
-again at any time, and after any interruption.
+Everything here is read off the orders as they stand (`orders.covering`), so it may be asked again
+at any time, and after any interruption.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from decimal import Decimal
-from uuid import UUID
 
-from brokers.passport import Strategy
-from brokers.vocabulary import TERMINAL, Leg, OrderClass, Status
+from brokers.vocabulary import Leg, OrderClass, Status
+from orders.covering import (
+    Cover,
+    Group,
+    Part,
+    chains,
+    cover,
+    failures,
+    is_proven,
+    leaves,
+    live,
+    live_pair,
+    may_be_live,
+    proven,
+    waived,
+)
 from orders.models import Order
 from orders.money import EXACT, ZERO, total
 from orders.states import IN_FLIGHT, NEVER_LEFT, UNSENT, Submission
 
 RETRIES = tuple(timedelta(seconds=s) for s in (1, 5, 30))  # after a leg is lost, one after another
+SELDOM = timedelta(minutes=5)  # after that: a person knows, and what was wrong may pass
 BROKER_SEES_TO_IT = timedelta(seconds=5)  # to cancel the sibling of a leg of its own that filled
-
-COMING = frozenset({Submission.READY, Submission.AWAITING_APPROVAL, Submission.SENDING})
-# Said of an order that the broker has and works, or will work when its moment comes.
-AT_WORK = frozenset(
-    {
-        Status.PENDING_NEW,
-        Status.ACCEPTED,
-        Status.NEW,
-        Status.PARTIALLY_FILLED,
-        Status.STOPPED,
-        Status.DONE_FOR_DAY,
-        Status.CALCULATED,
-    }
-)
+ASK_AGAIN = timedelta(seconds=5)  # for a cancel that was refused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,18 +53,19 @@ class Resize:
 
     order: Order
     quantity: Decimal
+    number: int  # of the tries for this order
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cancel:
-    """Cancel what protects nothing any more."""
+    """Cancel what protects nothing any more, or what stands in the way of what would."""
 
     order: Order
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """Ask the broker for an order: it has not told of its legs."""
+    """Ask the broker for an order: it has not told of its legs, or not that they work."""
 
     order: Order
 
@@ -75,68 +74,12 @@ Action = Place | Resize | Cancel | Look
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Group:
-    """A bracket's orders: its entry with all that replaced it, and every leg, each oldest first."""
-
-    entries: Sequence[Order]
-    legs: Sequence[Order]
-    cancelled_by_people: Collection[UUID] = ()  # of the legs
-    pairs: bool = False  # the broker keeps pairs together itself
-    is_halted: bool = False
-    now: datetime
-
-    @property
-    def root(self) -> Order:
-        return self.entries[0]
-
-    @property
-    def terms(self) -> Order:
-        """The entry whose word on the legs counts: the newest that the broker has."""
-        taken = [one for one in self.entries if one.submission == Submission.ACCEPTED]
-        return taken[-1] if taken else self.entries[0]
-
-    @property
-    def roles(self) -> tuple[Leg, ...]:
-        """The legs that were asked for, the stop before the target."""
-        asked = {
-            Leg.STOP_LOSS: self.terms.stop_loss_price,
-            Leg.TAKE_PROFIT: self.terms.take_profit_price,
-        }
-        return tuple(leg for leg, price in asked.items() if price is not None)
-
-    @property
-    def is_native(self) -> bool:
-        return self.root.strategy == Strategy.NATIVE
-
-    @property
-    def is_exit(self) -> bool:
-        """Not an entry with legs, but an exit in two: it protects what was held before."""
-        return self.root.order_class == OrderClass.OCO
-
-    @property
-    def filled(self) -> Decimal:
-        return total(one.filled_quantity for one in self.entries)
-
-    @property
-    def closed(self) -> Decimal:
-        """What the legs have filled."""
-        return total(one.filled_quantity for one in self.legs)
-
-    @property
-    def remaining(self) -> Decimal:
-        """What is left of the position. Below zero: more was closed than had been opened."""
-        if self.is_exit:
-            wanted = self.terms.quantity or ZERO
-            return EXACT.subtract(wanted, EXACT.add(self.filled, self.closed))
-        return EXACT.subtract(self.filled, self.closed)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What is so, and what is to be done."""
 
-    actions: tuple[Action, ...]
+    actions: tuple[Action, ...] = ()
     lacking: dict[Leg, Decimal]  # by leg, what it should protect and does not, for all we know
+    waived: frozenset[Leg] = frozenset()  # somebody took these off, of what is left
     is_held_back: bool = False  # the broker has the legs, and does not work them yet
     is_settling: bool = False  # something is under way: look again soon
 
@@ -145,249 +88,241 @@ class Plan:
         return max(self.lacking.values(), default=ZERO)
 
 
-@dataclass(slots=True, kw_only=True)
-class Part:
-    """The legs for some of the entry's fills."""
-
-    covers_from: Decimal
-    quantity: Decimal
-    pieces: list[Order] = field(default_factory=list)
-
-    def of(self, leg: Leg) -> list[Order]:
-        return [one for one in self.pieces if one.leg == leg]
-
-    @property
-    def pair(self) -> Order | None:
-        """The target of a pair that the broker keeps together, while it may be live."""
-        pairs = (one for one in self.pieces if one.order_class == OrderClass.OCO)
-        return next((one for one in pairs if may_be_live(one)), None)
-
-    def remaining(self, filled: Decimal) -> Decimal:
-        """What is left to protect here, of an entry that has filled so much."""
-        covered = max(ZERO, min(self.quantity, EXACT.subtract(filled, self.covers_from)))
-        return EXACT.subtract(covered, total(one.filled_quantity for one in self.pieces))
-
-
-def may_be_live(order: Order) -> bool:
-    """Whether an order is, or may be, or may yet become live at its broker."""
-    if order.submission == Submission.ACCEPTED:
-        return order.status not in TERMINAL
-    return order.submission in UNSENT | IN_FLIGHT
-
-
 def plan(group: Group) -> Plan:
     """Return what a bracket's position lacks, and what to do about it now."""
-    if group.is_exit:
-        return _plan_exit(group)
     if group.root.flatten_at is not None:
         return _plan_flat(group)
-    parts = _parts(group)
-    actions: list[Action] = list(_next_part(group, parts))
-    opening = [a for a in actions if isinstance(a, Place)]
-    lacking = dict.fromkeys(group.roles, EXACT.subtract(group.filled, _covered(group, parts)))
-    held_back = False
-    for part in parts:
-        remaining = part.remaining(group.filled)
-        if remaining <= 0:
-            actions += _cancels(part.pieces, group)
+    if group.is_exit:
+        return _plan_exit(group)
+    if not group.root.strategy:
+        return Plan(lacking={})  # entered elsewhere: whoever did that sees to its legs
+    covered = cover(group)
+    actions: list[Action] = list(_next_part(group, covered))
+    lacking = dict.fromkeys(group.roles, covered.bare)
+    taken_off: set[Leg] = set()
+    is_held_back = waits = False
+    for part in covered.parts:
+        if part.remaining <= 0:
+            unneeded = _unneeded(part, group)
+            actions += _cancels(unneeded, group)
+            waits |= any(one.cancel_requested_at is None for one in unneeded)
             continue
-        waived = _waived(part, group)
+        off = waived(part, group)
+        taken_off |= off
         for leg in group.roles:
-            if leg in waived:
+            if leg in off:
                 continue
-            proven = _proven(part, leg, group)
-            lacking[leg] = EXACT.add(lacking[leg], max(ZERO, EXACT.subtract(remaining, proven)))
-            held_back |= any(one.status == Status.HELD for one in part.of(leg)) and not proven
-            actions += _resizes(part, leg, remaining, group)
-        actions += _repairs(part, remaining, waived, group)
+            short = EXACT.subtract(part.remaining, proven(part, leg, group))
+            lacking[leg] = EXACT.add(lacking[leg], max(ZERO, short))
+            held = [one for one in part.of(leg) if one.status == Status.HELD]
+            if short > 0 and held:
+                is_held_back = True
+                actions += [Look(order=one) for one in held if not group.is_entering]
+        actions += _changes(part, off, group)
+    actions = list(_within_reason(actions, group, covered))
     lacking = {leg: amount for leg, amount in lacking.items() if amount > 0}
     return Plan(
         actions=tuple(actions),
         lacking=lacking,
-        is_held_back=held_back,
-        is_settling=bool(actions or opening or lacking),
+        waived=frozenset(taken_off),
+        is_held_back=is_held_back,
+        is_settling=bool(actions or lacking or waits) or _waits(group),
     )
 
 
-# The parts ----------------------------------------------------------------------------
-
-
-def _parts(group: Group) -> list[Part]:
-    parts: dict[Decimal, Part] = {}
-    keys: dict[UUID, Decimal] = {}
-    for leg in group.legs:
-        if leg.leg == Leg.EXIT:
+def _within_reason(actions: Iterable[Action], group: Group, covered: Cover) -> Iterable[Action]:
+    """Let out no more than is left of the position, whatever may be live for other fills of it:
+    what is too large there may be in doubt, or be on its way out."""
+    left = {leg: max(ZERO, group.remaining) for leg in Leg}
+    for part in covered.parts:
+        paired = total(live_pair(part, pair) for pair in part.pairs)
+        heads = {one.id for one in part.pieces if one.order_class == OrderClass.OCO}
+        for leg in group.roles:
+            alone = [
+                one for one in part.of(leg) if one.id not in heads and one.parent_id not in heads
+            ]
+            left[leg] = EXACT.subtract(left[leg], EXACT.add(paired, live(alone)))
+    for action in actions:
+        if not isinstance(action, Place):
+            yield action
             continue
-        # What the broker lets out itself is for everything; the stop of a pair goes with its pair.
-        key = leg.covers_from
-        if key is None:
-            key = keys.get(leg.parent_id, ZERO) if leg.parent_id else ZERO
-        keys[leg.id] = key
-        part = parts.setdefault(key, Part(covers_from=key, quantity=ZERO))
-        part.pieces.append(leg)
-        if leg.replaces_id is None and not group.is_native:
-            part.quantity = max(part.quantity, leg.quantity or ZERO)
-    if group.is_native and group.filled > 0:
-        parts.setdefault(ZERO, Part(covers_from=ZERO, quantity=ZERO))
-    if group.is_native:
-        for part in parts.values():
-            part.quantity = group.filled
-    return sorted(parts.values(), key=lambda part: part.covers_from)
+        quantity = min(action.quantity, *(left[leg] for leg in action.legs))
+        if quantity > 0:
+            yield replace(action, quantity=quantity)
+            for leg in action.legs:
+                left[leg] = EXACT.subtract(left[leg], quantity)
 
 
-def _covered(group: Group, parts: Iterable[Part]) -> Decimal:
-    """Return up to where the entry's fills have parts."""
-    ends = (EXACT.add(part.covers_from, part.quantity) for part in parts)
-    return min(group.filled, max(ends, default=ZERO))
+def _waits(group: Group) -> bool:
+    """Whether something is put off that no change of an order would bring up again."""
+    refused = any(
+        may_be_live(one)
+        and one.cancel_requested_at is None
+        and one.cancel_refused
+        and group.now < one.changed_at + ASK_AGAIN
+        for one in group.legs
+    )
+    return refused or (group.is_halted and group.remaining > 0)
 
 
-def _next_part(group: Group, parts: list[Part]) -> Iterable[Place]:
-    covered = _covered(group, parts)
-    if group.is_native or group.is_halted or group.filled <= covered:
+def _next_part(group: Group, covered: Cover) -> Iterable[Place]:
+    if group.is_native or group.is_halted or covered.bare <= 0:
         return
-    if any(leg.submission in COMING for leg in group.legs):
+    if any(leg.submission in UNSENT for leg in group.legs):
         return  # more may fill until they have left: then one part will do for all of it
-    quantity = EXACT.subtract(group.filled, covered)
-    legs = group.roles if group.pairs and len(group.roles) > 1 else group.roles[:1]
-    yield Place(legs=legs, covers_from=covered, quantity=quantity, number=0)
+    both = group.pairs and len(group.roles) > 1
+    legs = group.roles if both else group.roles[:1]
+    yield Place(legs=legs, covers_from=covered.bare_from, quantity=covered.bare, number=0)
 
 
-def _waived(part: Part, group: Group) -> frozenset[Leg]:
-    """Return the legs that somebody has taken off on purpose."""
-    taken_off = [one for one in part.pieces if one.id in group.cancelled_by_people]
-    if any(one.covers_from is None or one.order_class == OrderClass.OCO for one in taken_off):
-        return frozenset(Leg)  # the broker cancels both of a pair
-    return frozenset(Leg(one.leg) for one in taken_off)
+# What protects nothing any more -----------------------------------------------------------
 
 
-# What is live of a part, and what is proven ---------------------------------------------
+def _unneeded(part: Part, group: Group) -> list[Order]:
+    """Return what may still be live of a part of which nothing is left."""
+    return [
+        one
+        for one in part.pieces
+        if may_be_live(one)
+        # The broker's own legs are there for what the entry has yet to fill, too.
+        and not (one.covers_from is None and group.is_native and group.is_entering)
+    ]
 
 
-def _chains(pieces: Iterable[Order]) -> list[list[Order]]:
-    """Return orders by the chains of replaces that they form."""
-    chains: dict[UUID, list[Order]] = {}
-    for one in pieces:
-        chain = chains.get(one.replaces_id, []) if one.replaces_id else []
-        chain.append(one)
-        chains[one.id] = chain
-    return list({id(chain): chain for chain in chains.values()}.values())
-
-
-def _live(pieces: Iterable[Order]) -> Decimal:
-    """Return the most that may be live: of an order and its replace, one is."""
-    return total(
-        max((_leaves(one) for one in chain if may_be_live(one)), default=ZERO)
-        for chain in _chains(pieces)
-    )
-
-
-def _proven(part: Part, leg: Leg, group: Group) -> Decimal:
-    return total(
-        max((_leaves(one) for one in chain if _is_proven(one, group)), default=ZERO)
-        for chain in _chains(part.of(leg))
-    )
-
-
-def _is_proven(order: Order, group: Group) -> bool:
-    """Whether the broker has shown that it works a leg. Silence and denials prove nothing."""
-    if order.submission != Submission.ACCEPTED or order.submission_code:
-        return False
-    if order.cancel_requested_at is not None:
-        return False
-    if order.status == Status.HELD:
-        # Held for its sibling, once the entry is whole; before that, held and of no use.
-        is_of_pair = any(one.id == order.parent_id for one in group.legs)
-        return is_of_pair or group.terms.status == Status.FILLED
-    return order.status in AT_WORK
-
-
-def _leaves(order: Order) -> Decimal:
-    return order.leaves_quantity or ZERO
-
-
-# What is to be done ---------------------------------------------------------------------
-
-
-def _cancels(pieces: Iterable[Order], group: Group) -> Iterable[Cancel]:
-    """Cancel what may still be live though there is nothing left for it to protect."""
-    for one in pieces:
-        if not may_be_live(one) or one.cancel_requested_at is not None:
+def _cancels(orders: Iterable[Order], group: Group) -> Iterable[Cancel]:
+    latest = max(one.changed_at for one in (*group.entries, *group.legs))
+    for one in orders:
+        if one.covers_from is None and group.now < latest + BROKER_SEES_TO_IT:
             continue
-        is_brokers = one.covers_from is None
-        if is_brokers and group.now < _latest(group) + BROKER_SEES_TO_IT:
-            continue
-        yield Cancel(order=one)
+        yield from _cancel(one, group)
 
 
-def _latest(group: Group) -> datetime:
-    return max(one.changed_at for one in (*group.entries, *group.legs))
+def _cancel(one: Order, group: Group) -> Iterable[Cancel]:
+    if not may_be_live(one) or one.cancel_requested_at is not None:
+        return
+    if one.cancel_refused and group.now < one.changed_at + ASK_AGAIN:
+        return  # the broker is being asked how the order stands
+    yield Cancel(order=one)
 
 
-def _resizes(part: Part, leg: Leg, remaining: Decimal, group: Group) -> Iterable[Action]:
-    """Bring a leg to the size of what is left. A pair's sizes are its broker's affair."""
+# Size, and what was lost ------------------------------------------------------------------
+
+
+def _changes(part: Part, off: Collection[Leg], group: Group) -> list[Action]:
+    """Return what to do about a part of which something is left to protect."""
+    pairs = part.pairs
+    if pairs:
+        return list(_mend_pairs(part, pairs, off, group))
+    actions: list[Action] = []
+    for leg in group.roles:
+        actions += _resizes(part, leg, off, group)
+    actions += _repairs(part, off, group)
+    return actions
+
+
+def _mend_pairs(
+    part: Part, pairs: Sequence[Sequence[Order]], off: Collection[Leg], group: Group
+) -> Iterable[Action]:
+    """Keep pairs to size, and end one of which the broker has lost the stop.
+
+    Its parts can't be changed for themselves. Too much would turn the position round, and without
+    its stop it protects nothing: better nothing for a moment, and then right.
+    """
+    surplus = EXACT.subtract(total(live_pair(part, pair) for pair in pairs), part.remaining)
+    for pair in pairs:
+        if Leg.STOP_LOSS not in off and _lost_its_stop(part, pair, group):
+            yield from _cancels_all(pair, group)
+    if surplus > 0:
+        yield from _cancels_all(pairs[-1], group)
+    elif surplus < 0 and not off and not group.is_halted and _may_try(part, Leg.TAKE_PROFIT, group):
+        yield _place(part, group.roles, quantity=-surplus)
+
+
+def _cancels_all(orders: Iterable[Order], group: Group) -> Iterable[Cancel]:
+    for one in orders:
+        yield from _cancel(one, group)
+
+
+def _lost_its_stop(part: Part, pair: Sequence[Order], group: Group) -> bool:
+    stops = part.stops_of(pair)
+    if not stops or any(map(may_be_live, stops)):
+        return False  # never told of yet, or there
+    ended = _last_ended(stops)
+    if ended.status == Status.FILLED:
+        return False
+    # What took the place of one may have yet to be told of.
+    patience = BROKER_SEES_TO_IT if ended.status == Status.REPLACED else RETRIES[0]
+    return group.now >= ended.changed_at + patience
+
+
+def _resizes(part: Part, leg: Leg, off: Collection[Leg], group: Group) -> Iterable[Action]:
+    """Bring a leg of this desk's to the size of what is left."""
     pieces = [one for one in part.of(leg) if one.covers_from is not None]
-    if not pieces or part.pair is not None:
-        return
-    surplus = EXACT.subtract(_live(part.of(leg)), remaining)
-    at_work = [one for one in pieces if one.is_replaceable and one.status != Status.HELD]
-    if not surplus or not at_work or _live(pieces) == 0:
-        return
+    amount = live(part.of(leg))
+    surplus = EXACT.subtract(amount, part.remaining)
+    if not surplus or not amount:
+        return  # of the right size; or lost, which is another matter
     if any(one.replaces_id and one.submission in UNSENT | IN_FLIGHT for one in pieces):
         return  # one change at a time
-    largest = max(at_work, key=_leaves)
+    at_work = [one for one in pieces if one.is_replaceable and one.status != Status.HELD]
+    if not at_work:
+        return
+    largest = max(at_work, key=leaves)
     quantity = EXACT.subtract(largest.quantity or ZERO, surplus)
     if quantity <= largest.filled_quantity:
-        yield Cancel(order=largest)
-    elif _was_refused(largest, quantity, pieces):
-        if surplus > 0:
-            # Too much would turn the position round: better nothing for a moment, and then right.
-            yield Cancel(order=largest)
-    elif not group.is_halted:
-        yield Resize(order=largest, quantity=quantity)
+        yield from _cancel(largest, group)
+    elif group.resizes and not _was_refused(largest, quantity, pieces):
+        if not group.is_halted:
+            tried = sum(one.replaces_id == largest.id for one in pieces)
+            yield Resize(order=largest, quantity=quantity, number=tried)
+    elif surplus > 0:
+        # Too much would turn the position round: better nothing for a moment, and then right.
+        yield from _cancel(largest, group)
+    elif leg not in off and not group.is_halted and _may_try(part, leg, group):
+        yield _place(part, (leg,), quantity=-surplus)
 
 
 def _was_refused(order: Order, quantity: Decimal, pieces: Iterable[Order]) -> bool:
     left = EXACT.subtract(quantity, order.filled_quantity)
     return any(
-        one.replaces_id == order.id and one.quantity == left and not may_be_live(one)
+        one.replaces_id == order.id
+        and one.quantity == left
+        and not may_be_live(one)
+        and one.submission not in NEVER_LEFT
         for one in pieces
     )
 
 
-def _repairs(
-    part: Part, remaining: Decimal, waived: Collection[Leg], group: Group
-) -> Iterable[Action]:
+def _repairs(part: Part, off: Collection[Leg], group: Group) -> Iterable[Action]:
     """Let out the legs that this part has lost, or has yet to get."""
-    missing = [leg for leg in group.roles if leg not in waived and _is_missing(part, leg)]
+    missing = [leg for leg in group.roles if leg not in off and not live(part.of(leg))]
     if group.is_native:
         untold = [leg for leg in missing if not part.of(leg)]
         if untold:
             yield Look(order=group.terms)
-            return
+        # Not told of is not lost: the broker may well work it.
+        missing = [leg for leg in missing if leg not in untold]
     if group.is_halted or not missing:
         return
     due = [leg for leg in missing if _may_try(part, leg, group)]
-    if group.pairs and len(due) > 1:
-        number = max(_tries(part, leg) for leg in due)
-        yield Place(
-            legs=tuple(due), covers_from=part.covers_from, quantity=remaining, number=number
-        )
+    if group.pairs and len(missing) > 1:
+        if due == missing:
+            yield _place(part, tuple(missing), quantity=part.remaining)
+        return
+    targets = [one for one in part.of(Leg.TAKE_PROFIT) if may_be_live(one)]
+    if group.pairs and due == [Leg.STOP_LOSS] and targets:
+        # What is to be sold may be set aside for the target: the two go out again as a pair.
+        yield from _cancels_all(targets, group)
         return
     for leg in due:
-        if leg == Leg.TAKE_PROFIT and not _stop_stands(part, waived, group):
+        if leg == Leg.TAKE_PROFIT and not _stop_stands(part, off, group):
             continue  # the stop comes first
-        yield Place(
-            legs=(leg,),
-            covers_from=part.covers_from,
-            quantity=remaining,
-            number=_tries(part, leg),
-        )
+        yield _place(part, (leg,), quantity=part.remaining)
 
 
-def _is_missing(part: Part, leg: Leg) -> bool:
-    if part.pair is not None:
-        return False  # it comes with the pair, or is told soon
-    return _live(part.of(leg)) == 0
+def _place(part: Part, legs: tuple[Leg, ...], *, quantity: Decimal) -> Place:
+    number = max(_tries(part, leg) for leg in legs)
+    return Place(legs=legs, covers_from=part.covers_from, quantity=quantity, number=number)
 
 
 def _tries(part: Part, leg: Leg) -> int:
@@ -400,26 +335,36 @@ def _tries(part: Part, leg: Leg) -> int:
 
 
 def _may_try(part: Part, leg: Leg, group: Group) -> bool:
-    """Whether a lost leg is to be tried again now. The first time, nothing speaks against it."""
+    """Whether a leg is to be let out again now. The first time, nothing speaks against it."""
     ended = [one for one in part.of(leg) if not may_be_live(one)]
     if not ended:
         return True
-    # What a halt kept here was never tried.
-    tried = [one for one in ended if one.covers_from is None or one.submission not in NEVER_LEFT]
-    wait = RETRIES[min(len(tried), len(RETRIES)) - 1] if tried else RETRIES[0]
-    return len(tried) <= len(RETRIES) and group.now >= ended[-1].changed_at + wait
+    lost, latest = failures(part, leg), _last_ended(ended)
+    waits = (*RETRIES, SELDOM)
+    if latest.status == Status.REPLACED:
+        wait = BROKER_SEES_TO_IT  # what took its place may have yet to be told of
+    elif lost:
+        wait = waits[min(len(lost), len(waits)) - 1]
+    elif latest.submission in NEVER_LEFT:
+        wait = RETRIES[0]  # what was kept here is tried again, but not over and over
+    else:
+        return True
+    return group.now >= latest.changed_at + wait
+
+
+def _last_ended(orders: Sequence[Order]) -> Order:
+    return max(reversed(orders), key=lambda one: one.changed_at)  # the newer of two at once
 
 
 def is_given_up(part: Part, leg: Leg) -> bool:
     """Whether a leg was tried for so often that only a person can help."""
-    ended = [one for one in part.of(leg) if not may_be_live(one)]
-    return len(ended) > len(RETRIES)
+    return len(failures(part, leg)) > len(RETRIES)
 
 
-def _stop_stands(part: Part, waived: Collection[Leg], group: Group) -> bool:
-    if Leg.STOP_LOSS not in group.roles or Leg.STOP_LOSS in waived:
+def _stop_stands(part: Part, off: Collection[Leg], group: Group) -> bool:
+    if Leg.STOP_LOSS not in group.roles or Leg.STOP_LOSS in off:
         return True
-    return _proven(part, Leg.STOP_LOSS, group) > 0 or is_given_up(part, Leg.STOP_LOSS)
+    return proven(part, Leg.STOP_LOSS, group) > 0 or is_given_up(part, Leg.STOP_LOSS)
 
 
 # An exit in two, and a way out ------------------------------------------------------------
@@ -427,40 +372,62 @@ def _stop_stands(part: Part, waived: Collection[Leg], group: Group) -> bool:
 
 def _plan_exit(group: Group) -> Plan:
     """An exit in two was placed as one; that its stop is there has to be seen."""
-    live = _live(group.entries)
-    proven = total(_leaves(one) for one in group.legs if _is_proven(one, group) or _waits(one))
-    lacking = max(ZERO, EXACT.subtract(live, proven)) if _is_taken(group) else ZERO
-    actions: tuple[Action, ...] = ()
-    if lacking and not group.legs:
-        actions = (Look(order=group.terms),)
+    stops = [one for one in group.legs if one.leg != Leg.EXIT]
+    targets = [one for one in group.entries if may_be_live(one)]
+    if group.terms.submission != Submission.ACCEPTED:
+        return Plan(lacking={})
+    if group.remaining <= 0:
+        unneeded = [one for one in (*targets, *stops) if may_be_live(one)]
+        latest = max(one.changed_at for one in (*group.entries, *group.legs))
+        actions: list[Action] = []
+        if group.now >= latest + BROKER_SEES_TO_IT:
+            actions += _cancels_all(unneeded, group)
+        waits = any(one.cancel_requested_at is None for one in unneeded)
+        return Plan(actions=tuple(actions), lacking={}, is_settling=waits)
+    taken_off = any(one.id in group.cancelled_by_people for one in stops)
+    if taken_off or any(one.cancel_requested_at is not None for one in targets):
+        return Plan(lacking={}, waived=frozenset({Leg.STOP_LOSS}))
+    part = Part(covers_from=ZERO, pieces=[*group.entries, *stops])
+    shown = total(
+        max((leaves(one) for one in chain if _stands_by(one, part, group)), default=ZERO)
+        for chain in chains(stops)
+    )
+    lacking = max(ZERO, EXACT.subtract(min(live(targets), group.remaining), shown))
+    look = [Look(order=group.terms)] if lacking and not any(map(may_be_live, stops)) else []
     return Plan(
-        actions=actions,
+        actions=tuple(look),
         lacking={Leg.STOP_LOSS: lacking} if lacking else {},
         is_settling=bool(lacking),
     )
 
 
-def _is_taken(group: Group) -> bool:
-    return group.terms.submission == Submission.ACCEPTED
-
-
-def _waits(order: Order) -> bool:
-    """Held for its sibling, which has the shares."""
-    return order.submission == Submission.ACCEPTED and order.status == Status.HELD
+def _stands_by(order: Order, part: Part, group: Group) -> bool:
+    """Works, or is held for its sibling, which has the shares."""
+    if order.submission == Submission.ACCEPTED and order.status == Status.HELD:
+        return not order.submission_code and order.cancel_requested_at is None
+    return is_proven(order, part, group)
 
 
 def _plan_flat(group: Group) -> Plan:
     """Close what is left at the market, once nothing else of the bracket may trade."""
     exits = [one for one in group.legs if one.leg == Leg.EXIT]
     others = [*group.entries, *(one for one in group.legs if one.leg != Leg.EXIT)]
-    live = [one for one in others if may_be_live(one)]
-    actions: list[Action] = [Cancel(order=one) for one in live if one.cancel_requested_at is None]
+    live_ones = [one for one in others if may_be_live(one)]
+    # In a halt nothing can be closed: then what protects it stays until it can.
+    to_cancel = group.entries if group.is_halted and not group.is_exit else others
+    actions: list[Action] = []
+    if not (group.is_halted and group.is_exit):
+        actions += _cancels_all(to_cancel, group)
     remaining = group.remaining
-    if remaining > 0 and not live and not any(map(may_be_live, exits)) and not group.is_halted:
-        waited = RETRIES[min(len(exits), len(RETRIES)) - 1] if exits else timedelta()
-        if not exits or group.now >= exits[-1].changed_at + waited:
+    if remaining > 0 and not group.is_halted and not [*live_ones, *filter(may_be_live, exits)]:
+        lost = [one for one in exits if one.submission not in NEVER_LEFT]
+        waits = (timedelta(), *RETRIES)
+        if not exits or group.now >= exits[-1].changed_at + waits[min(len(lost), len(RETRIES))]:
             actions.append(
                 Place(legs=(Leg.EXIT,), covers_from=ZERO, quantity=remaining, number=len(exits))
             )
     lacking = {Leg.EXIT: remaining} if remaining > 0 else {}
-    return Plan(actions=tuple(actions), lacking=lacking, is_settling=bool(actions or lacking))
+    waits_for = any(one.cancel_requested_at is None for one in live_ones)
+    return Plan(
+        actions=tuple(actions), lacking=lacking, is_settling=bool(actions or lacking or waits_for)
+    )
