@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
+from urllib.parse import quote as quoted
 
 from brokers import http
 from brokers.errors import BrokerError
@@ -45,8 +46,12 @@ class Listing:
 
     symbol: str
     name: str
-    is_open: bool
+    phase: str  # open, extended (out of hours) or closed
     tradable: bool
+
+    @property
+    def is_open(self) -> bool:
+        return self.phase == "open"
 
 
 class Admin:
@@ -99,7 +104,7 @@ class Admin:
                 Listing(
                     symbol=str(item["symbol"]),
                     name=str(item["name"]),
-                    is_open=item["open"] is True,
+                    phase=str(item["phase"]),
                     tradable=item["tradable"] is True,
                 )
                 for item in told["instruments"]
@@ -107,8 +112,18 @@ class Admin:
         except MISSHAPEN as error:
             raise NotDone(f"The exchange's answer makes no sense: {error!r}") from error
 
-    def move(self, symbol: str, **changes: Decimal | bool) -> None:
-        """Set a symbol's price and hold it (`price`), let it go (`release`), open or close it."""
+    def treat(self, account: str, **changes: Decimal | bool | str) -> None:
+        """Change how an account is treated.
+
+        `active`, `shorting`, `refuses_wash_trades`: whether it is, may, or does; `duplicates`: what
+        becomes of a second order with one id; `fee_rate`: in parts of ten thousand of each trade.
+        """
+        self._call("PATCH", f"/admin/accounts/{quoted(account, safe='')}", body=changes)
+
+    def move(self, symbol: str, **changes: Decimal | bool | str) -> None:
+        """Set a symbol's price and hold it (`price`), let it go (`release`), or open, close it or
+        let it trade out of hours (`phase`), which holds the auction that goes with it.
+        """
         self._call("POST", "/admin/market", body={"symbol": symbol, **changes})
 
     def _set(self, account: str, faults: Mapping[str, Mapping[str, Any]]) -> list[Dial]:

@@ -18,6 +18,7 @@ No = tuple[int, dict[str, Any]]
 # Rule → reason, where the code alone says less.
 RULES: Mapping[str, Reason] = {
     "sub_penny": Reason.INVALID_PRICE_INCREMENT,
+    "id_length": Reason.CLIENT_ORDER_ID_TOO_LONG,
     "auction_type": Reason.UNSUPPORTED_TIME_IN_FORCE,
     "trailing_time": Reason.UNSUPPORTED_TIME_IN_FORCE,
     "crypto_time": Reason.UNSUPPORTED_TIME_IN_FORCE,

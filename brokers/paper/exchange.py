@@ -65,7 +65,7 @@ class Exchange:
 
     def place(self, account: Account, terms: Terms, *, now: datetime) -> tuple[Order, bool]:
         """Take an order and work it at once. Returns it, and whether it is new. Raises Refusal."""
-        _check_active(account)
+        _check_client(account, terms)
         earlier = self._earlier(account, terms)
         if earlier is not None:
             return earlier, False
@@ -88,7 +88,7 @@ class Exchange:
         has filled. A client that says how much it knows to be `filled` is
         refused if there is more: its quantity was reckoned without that.
         """
-        _check_active(account)
+        _check_client(account, terms)
         earlier = self._earlier(account, terms)
         if earlier is not None:
             return earlier, False
@@ -308,6 +308,14 @@ class Exchange:
             self.promises.kept(promise, order.id, now=now)
 
 
-def _check_active(account: Account) -> None:
+def _check_client(account: Account, terms: Terms) -> None:
     if not account.active:
         raise Refusal("account_not_active", "The account is not active.")
+    longest = account.personality.longest_id
+    if len(terms.client_order_id) > longest:
+        raise Refusal(
+            "invalid_client_order_id",
+            f"client_order_id must be no more than {longest} characters.",
+            field="client_order_id",
+            rule="id_length",
+        )

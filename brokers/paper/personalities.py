@@ -86,6 +86,7 @@ class Personality:
     stamp: Stamp = write_time
     grain: timedelta = timedelta(microseconds=1)  # of its stamps
     tells_version: bool = False
+    longest_id: int = 64  # of a client's for an order
     frees_ids: bool = False  # a client order id is free again once its order has ended
     reuses_execution_ids: bool = False  # exec-001, exec-002, … for each order anew
     by_id_knows_open_only: bool = False  # 404 for an order that has ended
@@ -143,6 +144,7 @@ PERSONALITIES: Mapping[str, Personality] = {
             holds_stops=True,
             declines=declining.as_alpaca,
             declines_misses=True,
+            longest_id=128,
             holds_until_open=True,
             replaces_held=False,
             refuses_wash_trades=True,
@@ -155,6 +157,7 @@ PERSONALITIES: Mapping[str, Personality] = {
             declines=declining.as_tapp,
             stamp=_in_seconds,
             grain=timedelta(seconds=1),
+            longest_id=255,
             reuses_execution_ids=True,
             money_at_market_only=True,
         ),
@@ -183,6 +186,7 @@ PERSONALITIES: Mapping[str, Personality] = {
             stamp=_as_milliseconds,
             grain=timedelta(milliseconds=1),
             frees_ids=True,
+            longest_id=36,
             tells_newest_only=True,
             declines_misses=True,
             money_at_market_only=True,

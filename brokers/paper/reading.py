@@ -30,7 +30,7 @@ from brokers.vocabulary import (
 
 Word = TypeVar("Word", bound=StrEnum)
 
-CLIENT_ORDER_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")  # as long as any broker's
+CLIENT_ORDER_ID = re.compile(r"[A-Za-z0-9._:-]{1,255}")  # as long as any broker's
 REQUIRED = ("client_order_id", "symbol", "side", "type", "time_in_force")
 OPTIONAL = (
     "quantity",
@@ -148,7 +148,7 @@ def read_client_order_id(value: object) -> str:
     if not isinstance(value, str) or not CLIENT_ORDER_ID.fullmatch(value):
         raise Refusal(
             "invalid_client_order_id",
-            "client_order_id takes 1 to 128 of letters, digits, dots, colons, dashes, underscores.",
+            "client_order_id takes 1 to 255 of letters, digits, dots, colons, dashes, underscores.",
             field="client_order_id",
         )
     return value

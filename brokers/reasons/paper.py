@@ -49,6 +49,10 @@ DIALECT = Dialect(
     also=(
         *((Said(422, code), R.INVALID_FIELD) for code in FIELDS),
         (Said(400, "unknown_field"), R.UNWANTED_FIELD),
+        (
+            Said(422, "invalid_client_order_id", "must be no more than"),
+            R.CLIENT_ORDER_ID_TOO_LONG,
+        ),
         *((Said(422, code, "must be a multiple of"), R.INVALID_PRICE_INCREMENT) for code in PRICES),
         *((Said(422, code, "in whole units"), R.NOT_FRACTIONABLE) for code in SIZES),
         (Said(422, "invalid_quantity", "takes whole units"), R.UNSUPPORTED_FRACTIONAL),

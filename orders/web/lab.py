@@ -43,7 +43,9 @@ class DialForm(StrictForm):
 class MoveForm(StrictForm):
     symbol = forms.CharField(max_length=32)
     price = AmountField(required=False)
-    do = forms.ChoiceField(choices=[(word, word) for word in ("hold", "release", "open", "close")])
+    do = forms.ChoiceField(
+        choices=[(word, word) for word in ("hold", "release", "open", "close", "late")]
+    )
 
 
 @members_only
@@ -119,7 +121,7 @@ def calm(request: Request, account_id: UUID) -> HttpResponse:
 @members_only
 @require_POST
 def move(request: Request, account_id: UUID) -> HttpResponse:
-    """Hold a price, let it go, open or close an instrument."""
+    """Hold a price, let it go; open or close an instrument, or let it trade out of hours."""
     account = _account(request, account_id)
     form = MoveForm(request.POST)
     if form.is_valid() and form.cleaned_data["do"] == "hold" and not form.cleaned_data["price"]:
@@ -132,6 +134,7 @@ def move(request: Request, account_id: UUID) -> HttpResponse:
         "release": {"release": True},
         "open": {"open": True},
         "close": {"open": False},
+        "late": {"phase": "extended"},
     }[told["do"]]
     return _turn(
         request,

@@ -1,16 +1,21 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
+from brokers.errors import Refused
 from brokers.paper.admin import Admin, NotDone
+from brokers.vocabulary import Side
+from tests.brokers.paper.test_adapter import MARKET, RESTING
 from tests.brokers.wire import answer, hang_up
 from tests.paper_exchange import TOKEN
 
 
 @pytest.fixture
 def account(paper):
+    paper.price("AAPL", "150")
     return paper.account()
 
 
@@ -65,8 +70,60 @@ class TestMarket:
         assert account.adapter.quote("AMD").last == Decimal("21.5")
         assert (listed["KO"].is_open, listed["AMD"].is_open) == (False, True)
         assert not listed["HALT"].tradable
+        admin.move("KO", phase="extended")
+        assert {one.symbol: one.phase for one in admin.listings()}["KO"] == "extended"
         admin.move("KO", open=True)
         admin.move("AMD", release=True)
+
+    def test_a_phase_that_is_none_is_not_done(self, admin):
+        with pytest.raises(NotDone, match="phase must be one of open, extended, closed"):
+            admin.move("KO", phase="lunch")
+
+
+class TestTreatment:
+    def test_an_account_is_shut_and_opened_again(self, admin, account):
+        admin.treat(account.key, active=False)
+        with pytest.raises(Refused) as caught:
+            account.adapter.submit(RESTING)
+        assert (caught.value.code, account.orders()) == ("account_not_active", [])
+
+        admin.treat(account.key, active=True)
+        assert account.adapter.submit(RESTING)
+
+    def test_a_fee_is_taken_told_and_outlives_a_restart(self, admin, account, paper):
+        admin.treat(account.key, fee_rate=Decimal(10))
+        paper.restart()
+        paper.price("AAPL", "150")
+
+        account.adapter.submit(MARKET)
+
+        (fill,) = account.adapter.find(MARKET.wire_id).fills
+        assert fill.fee == Decimal("1.5001")
+        assert account.adapter.balance().cash == 1_000_000 - Decimal("1500.1") - fill.fee
+        admin.treat(account.key, fee_rate="0")
+        account.adapter.submit(replace(MARKET, wire_id="order-2"))
+        assert account.adapter.find("order-2").fills[0].fee == 0
+
+    def test_wash_trades_are_refused_where_it_is_set_so(self, admin, account):
+        account.adapter.submit(RESTING)
+        other_way = replace(RESTING, wire_id="order-2", side=Side.SELL)
+        admin.treat(account.key, refuses_wash_trades=True)
+
+        with pytest.raises(Refused) as caught:
+            account.adapter.submit(other_way)
+
+        assert caught.value.code == "wash_trade"
+        admin.treat(account.key, refuses_wash_trades=False)
+        assert account.adapter.submit(other_way)
+
+    @pytest.mark.parametrize("changes", [{"fee_rate": "1001"}, {"fee_rate": "-1"}, {"active": "x"}])
+    def test_what_makes_no_sense_changes_nothing(self, admin, account, paper, changes):
+        before = paper.ledger("accounts", account=account.key)
+
+        with pytest.raises(NotDone):
+            admin.treat(account.key, shorting=False, **changes)
+
+        assert paper.ledger("accounts", account=account.key) == before
 
 
 class TestNotDone:

@@ -36,6 +36,8 @@ RULES = [
      R.INVALID_PRICE_INCREMENT),
     ("sub_penny", "invalid_stop_loss", "stop_loss.stop_price must be a multiple of 0.01.",
      R.INVALID_PRICE_INCREMENT),
+    ("id_length", "invalid_client_order_id",
+     "client_order_id must be no more than 64 characters.", R.CLIENT_ORDER_ID_TOO_LONG),
     ("auction_type", "invalid_time_in_force", "Auctions take market and limit orders.",
      R.UNSUPPORTED_TIME_IN_FORCE),
     ("trailing_time", "invalid_time_in_force", "A trailing stop is a day or gtc order.",

@@ -7,7 +7,11 @@ from decimal import Decimal
 
 import pytest
 
+from brokers.paper.accounts import account_from
+from brokers.paper.executions import execution_from
 from brokers.paper.ledger import TABLES, Ledger, LedgerInUse
+from brokers.paper.orders import order_from
+from brokers.vocabulary import OrderClass
 from tests.brokers.contract import TICKET
 from tests.brokers.paper.test_adapter import MARKET, RESTING
 
@@ -65,6 +69,69 @@ class TestLines:
 
     def test_are_nobody_elses_to_read(self, ledger, tmp_path):
         assert (tmp_path / "ledger.sqlite3").stat().st_mode & 0o077 == 0
+
+
+class TestOldLines:
+    """A ledger from before an order had more than a quantity, a limit and a stop."""
+
+    def test_are_read_as_what_they_were(self):
+        told = {
+            "id": "P-X-000001",
+            "sequence": 1,
+            "version": 2,
+            "client_order_id": "c1",
+            "symbol": "AAPL",
+            "side": "sell",
+            "type": "stop",
+            "time_in_force": "day",
+            "quantity": "10",
+            "limit_price": None,
+            "stop_price": "140",
+            "status": "waiting",
+            "filled_quantity": "0",
+            "cost": "0",
+            "average_price": None,
+            "triggered": False,
+            "replaces": None,
+            "replaced_by": None,
+            "reason": None,
+            "created_at": "2026-03-02T12:00:00.000000Z",
+            "updated_at": "2026-03-02T12:00:01.000000Z",
+        }
+
+        order = order_from(told, account="k")
+
+        assert told.items() <= order.json().items()
+        assert (order.stop_price, order.active_at) == (Decimal(140), NOW)
+        assert order.terms.order_class is OrderClass.SIMPLE
+        assert order_from(order.json(), account="k") == order
+
+    def test_of_a_trade_and_an_account_cost_nothing_more(self):
+        trade = {
+            "id": "X-X-0000001",
+            "sequence": 1,
+            "order_id": "P-X-000001",
+            "client_order_id": "c1",
+            "symbol": "AAPL",
+            "side": "buy",
+            "quantity": "10",
+            "price": "150",
+            "at": "2026-03-02T12:00:00.000000Z",
+        }
+        account = {
+            "key": "k",
+            "secret_digest": "d",
+            "name": "k",
+            "deposit": "1",
+            "shorting": True,
+            "duplicates": "reject",
+            "webhook": None,
+        }
+
+        assert execution_from(trade).fee == 0
+        assert (account_from(account).active, account_from(account).fee_rate) == (True, 0)
+        assert not account_from(account).refuses_wash_trades
+        assert account_from({**account, "personality": "alpaca"}).refuses_wash_trades
 
 
 class TestKill:

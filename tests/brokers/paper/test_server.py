@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from brokers.paper.reading import OPTIONAL
 from tests.brokers.paper.test_adapter import MARKET, RESTING
 from tests.paper_exchange import ROOT, TOKEN, PaperExchange
 
@@ -25,6 +26,7 @@ ORDER = {
     "quantity": "10",
     "limit_price": "100",
 }
+TRAILING = {"type": "trailing_stop", "limit_price": None, "trail_percent": "5"}
 ANY_JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner),
@@ -74,6 +76,38 @@ class TestOrders:
             ({"client_order_id": "a b"}, "invalid_client_order_id", "client_order_id"),
             ({"client_order_id": 7}, "invalid_client_order_id", "client_order_id"),
             ({"colour": "red"}, "unknown_field", "colour"),
+            ({"client_order_id": "a" * 256}, "invalid_client_order_id", "client_order_id"),
+            ({"notional": "100"}, "invalid_notional", "notional"),
+            ({"quantity": None, "notional": "0"}, "invalid_notional", "notional"),
+            ({"trail_price": "1"}, "invalid_trail_price", "trail_price"),
+            ({"type": "trailing_stop", "limit_price": None}, "missing_field", "trail_price"),
+            ({**TRAILING, "trail_price": "1"}, "invalid_trail_percent", "trail_percent"),
+            ({**TRAILING, "trail_percent": "0.09"}, "invalid_trail_percent", "trail_percent"),
+            ({**TRAILING, "trail_percent": "100"}, "invalid_trail_percent", "trail_percent"),
+            ({**TRAILING, "stop_price": "1"}, "invalid_stop_price", "stop_price"),
+            ({**TRAILING, "time_in_force": "ioc"}, "invalid_time_in_force", "time_in_force"),
+            ({"time_in_force": "gtd"}, "missing_field", "expires_at"),
+            ({"time_in_force": "gtd", "expires_at": "soon"}, "invalid_expires_at", "expires_at"),
+            ({"time_in_force": "gtd", "expires_at": 7}, "invalid_expires_at", "expires_at"),
+            (
+                {"time_in_force": "gtd", "expires_at": "2020-01-01T00:00:00Z"},
+                "invalid_expires_at",
+                "expires_at",
+            ),
+            ({"expires_at": "2100-01-01T00:00:00Z"}, "invalid_expires_at", "expires_at"),
+            ({"extended_hours": "yes"}, "invalid_extended_hours", "extended_hours"),
+            (
+                {"extended_hours": True, "time_in_force": "fok"},
+                "invalid_extended_hours",
+                "extended_hours",
+            ),
+            ({"position_effect": "both"}, "invalid_position_effect", "position_effect"),
+            ({"position_effect": "close"}, "position_effect_mismatch", "position_effect"),
+            ({"order_class": "triple"}, "invalid_order_class", "order_class"),
+            ({"take_profit": "160"}, "invalid_take_profit", "take_profit"),
+            ({"take_profit": {}}, "missing_field", "take_profit.limit_price"),
+            ({"stop_loss": {"stop_price": 1}}, "invalid_stop_loss", "stop_loss.stop_price"),
+            ({"stop_loss": {"colour": "red"}}, "unknown_field", "stop_loss.colour"),
         ],
         ids=str,
     )
@@ -114,9 +148,7 @@ class TestOrders:
     @settings(
         max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
     )
-    @given(
-        change=st.dictionaries(st.sampled_from([*ORDER, "stop_price", "x"]), ANY_JSON, min_size=1)
-    )
+    @given(change=st.dictionaries(st.sampled_from([*ORDER, *OPTIONAL, "x"]), ANY_JSON, min_size=1))
     def test_whatever_is_sent_is_answered_in_words(self, account, change):
         told = {**ORDER, **change}
         try:
