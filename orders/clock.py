@@ -34,7 +34,7 @@ class Clock(Scheduler):
     """Rings each entry's doorbell, and does the work itself when nobody answers."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self._hands = ThreadPoolExecutor(max_workers=4, thread_name_prefix="clock")
+        self._hands = ThreadPoolExecutor(max_workers=8, thread_name_prefix="clock")
         self._busy: set[str] = set()
         self._started = time.monotonic()
         self._alone = False
