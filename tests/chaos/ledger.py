@@ -78,12 +78,13 @@ def _version(account: str, told: dict[str, Any]) -> seen.Version:
         status=told["status"],
         symbol=told["symbol"],
         side=told["side"],
-        quantity=Decimal(told["quantity"]),
+        quantity=Decimal(told["quantity"] or 0),
         order_type=told["type"],
         time_in_force=told["time_in_force"],
         limit_price=_amount(told["limit_price"]),
         stop_price=_amount(told["stop_price"]),
         filled=Decimal(told["filled_quantity"]),
+        parent=told.get("parent") or "",
         reason=told["reason"] or "",
     )
 

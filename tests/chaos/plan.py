@@ -34,6 +34,7 @@ REFUSED = ("HALT", "CLSD")  # not tradable, and never open: a broker's plain no
 CENT = Decimal("0.01")
 
 CANCELS, REPLACES, DOUBLES, PAGES, REFUSALS = 0.15, 0.05, 0.20, 0.04, 0.02
+BRACKETS = 0.10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +144,9 @@ def _intent(
     terms = _terms(dice, registry.passport(broker))
     name = str(UUID(int=dice.getrandbits(128), version=4)) if by_page else _name(dice, number)
     drawn = dice.random()
+    if not by_page and dice.random() < BRACKETS:
+        terms = _bracket(dice, terms, registry.passport(broker))
+        replaces = 0.0  # of an order with legs is another matter
     intent = Intent(
         number=number,
         broker=broker,
@@ -195,6 +199,37 @@ def _terms(dice: random.Random, passport: Passport) -> dict[str, Any]:
     if kind in {"stop", "stop_limit"}:
         terms["stop_price"] = _price(price, up * dice.uniform(0.0005, 0.004))
     return terms
+
+
+def _bracket(
+    dice: random.Random, terms: Mapping[str, Any], passport: Passport
+) -> Mapping[str, Any]:
+    """Return an entry with legs, of which some are reached; or the terms, where none can be."""
+    if OrderType.STOP not in passport.order_types or terms["symbol"] not in SYMBOLS:
+        return terms
+    up, start = (1 if terms["side"] == "buy" else -1), INSTRUMENTS[terms["symbol"]].start
+    near, far = dice.uniform(0.003, 0.006), dice.uniform(0.1, 0.3)
+    gain, loss = dice.choice(((far, far), (far, far), (near, far), (far, near)))
+    kind = OrderType.LIMIT if dice.random() < 0.4 else OrderType.MARKET
+    rests = [tif for tif in (TimeInForce.DAY, TimeInForce.GTC) if tif in passport.tifs(kind)]
+    if not rests:
+        return terms
+    entry = {
+        "symbol": terms["symbol"],
+        "side": terms["side"],
+        "quantity": terms["quantity"],
+        "order_type": str(kind),
+        "time_in_force": str(rests[0]),
+        "order_class": "bracket",
+        "take_profit": {"limit_price": _price(start, up * gain)},
+        "stop_loss": {"stop_price": _price(start, -up * loss)},
+    }
+    if kind is OrderType.LIMIT:
+        entry["limit_price"] = _price(start, up * 0.001)
+    if dice.random() < 0.25:
+        del entry["take_profit"]
+        entry["order_class"] = "oto"
+    return entry
 
 
 def _resting(dice: random.Random, terms: Mapping[str, Any], passport: Passport) -> dict[str, Any]:

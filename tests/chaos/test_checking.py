@@ -341,3 +341,44 @@ def test_doubt_lasts_as_long_as_the_account_says() -> None:
     )
 
     assert "C5" not in broken(patient)
+
+
+class TestLegs:
+    """C15, by the exchange's own books alone."""
+
+    def world(self, *, stop: str = "waiting", quantity: int = 10, **changes: Any) -> World:
+        """Return one in which a filled bracket's stop stands at the exchange as said."""
+        usual = a_world()
+        entry = replace(usual.orders[0], order_class="bracket", wants_stop=True)
+        leg = order(2, parent="o-1", leg="stop_loss", status="new", filled=D(0), value=D(0))
+        there = version(
+            broker_order_id="b-2", wire_id="c-2", status=stop, quantity=D(quantity), parent="b-1"
+        )
+        return replace(usual, orders=(entry, leg), versions=(*usual.versions, there), **changes)
+
+    def left(self, world: World) -> list[str]:
+        return list(CHECKS["C15"].violations(world))
+
+    @pytest.mark.parametrize("stop", ["waiting", "held", "working", "cancel_pending"])
+    def test_a_stop_at_the_exchange_is_protection(self, stop: str) -> None:
+        assert self.left(self.world(stop=stop)) == []
+
+    @pytest.mark.parametrize("stop", ["cancelled", "rejected", "expired"])
+    def test_one_that_ended_is_none(self, stop: str) -> None:
+        [why] = self.left(self.world(stop=stop))
+        assert "10 are open, 0 have a stop" in why
+
+    def test_nor_is_one_that_is_too_small(self) -> None:
+        [why] = self.left(self.world(quantity=4))
+        assert "10 are open, 4 have a stop" in why
+
+    @pytest.mark.parametrize("kind", ["unprotected", "doubt", "conflict"])
+    def test_what_was_said_is_not_silent(self, kind: str) -> None:
+        said = replace(doubt_incident(), kind=kind, open=False)
+        assert self.left(self.world(stop="cancelled", incidents=(said,))) == []
+
+    def test_a_stop_that_sold_what_was_never_held_is_seen(self) -> None:
+        world = self.world()
+        sold = trade(broker_order_id="b-2", wire_id="c-2", execution_id="x-9", quantity=D(12))
+        [why] = self.left(replace(world, trades=(*world.trades, sold)))
+        assert "10 opened, 12 closed" in why

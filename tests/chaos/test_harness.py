@@ -14,9 +14,9 @@ from django.db import connection
 from django.test import Client
 
 from brokers import registry, tickets
-from brokers.messages import Ticket
+from brokers.messages import StopLoss, TakeProfit, Ticket
 from brokers.paper.faults import Faults
-from brokers.vocabulary import OrderType, Side, Status, TimeInForce
+from brokers.vocabulary import OrderClass, OrderType, Side, Status, TimeInForce
 from orders import placing, timing
 from orders.models import Order
 from tests.chaos import ledger, plan, sampling, staging
@@ -42,10 +42,11 @@ class TestPlan:
         assert plan.make(7, orders=400) == PLAN
         assert plan.make(8, orders=400) != PLAN
 
-    @pytest.mark.parametrize("intent", PLAN.intents[:60], ids=lambda intent: intent.number)
+    @pytest.mark.parametrize("intent", PLAN.intents[:200], ids=lambda intent: intent.number)
     def test_asks_for_what_the_broker_takes(self, intent: plan.Intent) -> None:
         told = intent.terms
         limit, stop = told.get("limit_price"), told.get("stop_price")
+        stop_loss, take_profit = told.get("stop_loss"), told.get("take_profit")
         ticket = Ticket(
             wire_id=intent.client_order_id,
             symbol=told["symbol"],
@@ -55,6 +56,11 @@ class TestPlan:
             time_in_force=TimeInForce(told["time_in_force"]),
             limit_price=D(limit) if limit else None,
             stop_price=D(stop) if stop else None,
+            order_class=OrderClass(told.get("order_class", "simple")),
+            stop_loss=StopLoss(stop_price=D(stop_loss["stop_price"])) if stop_loss else None,
+            take_profit=TakeProfit(limit_price=D(take_profit["limit_price"]))
+            if take_profit
+            else None,
         )
 
         tickets.check(ticket)

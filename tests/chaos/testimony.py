@@ -147,7 +147,7 @@ class DeskWitness:
         """Yield what is overdue and nobody does: looks, cancels, deliveries."""
         now = timing.database_now()
         late = now - timedelta(seconds=LATE)
-        for column in ("look_at", "cancel_at"):
+        for column in ("look_at", "cancel_at", "tend_at"):
             for order in models.Order.objects.filter(**{f"{column}__lt": late}):
                 yield f"{order.wire_id}: {column} was {getattr(order, column):%H:%M:%S}"
         kept = webhooks.Delivery.objects.filter(state="kept", received_at__lt=late)
@@ -183,6 +183,11 @@ class DeskWitness:
             cancel_requested=order.cancel_requested_at is not None,
             escalated=order.escalated_at is not None,
             look_at=order.look_at,
+            order_class=order.order_class,
+            wants_stop=order.stop_loss_price is not None and order.order_class != "oco",
+            parent=str(order.parent_id) if order.parent_id else None,
+            replaces=str(order.replaces_id) if order.replaces_id else None,
+            leg=order.leg,
             projection=projection(order),
         )
 

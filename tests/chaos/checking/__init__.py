@@ -1,11 +1,19 @@
-"""C1 to C14: what must be so once everything has gone wrong. Each is a function of a `World`."""
+"""C1 to C15: what must be so once everything has gone wrong. Each is a function of a `World`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from tests.chaos.checking import books, doubting, honesty, keeping, sending, trusting
+from tests.chaos.checking import (
+    books,
+    doubting,
+    honesty,
+    keeping,
+    protecting,
+    sending,
+    trusting,
+)
 from tests.chaos.checking.world import World
 
 
@@ -55,8 +63,12 @@ CHECKS: Mapping[str, Check] = {
     "C12": Check(says="No secret anywhere", violations=trusting.secrets_shown),
     "C13": Check(says="Nothing sent after its submit_by", violations=sending.sent_late),
     "C14": Check(says="Nothing leaked, queues drained", violations=keeping.left_over),
+    "C15": Check(
+        says="What a bracket opened has its stop at the exchange, or a person was told",
+        violations=protecting.left_bare,
+    ),
 }
-BOOKS = ("C2", "C3", "C4", "C5", "C10")  # what needs time after the last fault to come right
+BOOKS = ("C2", "C3", "C4", "C5", "C10", "C15")  # what needs time after the last fault to come right
 
 
 def check_all(world: World, names: Iterable[str] = CHECKS) -> dict[str, list[str]]:

@@ -55,6 +55,11 @@ class Order:
     cancel_requested: bool
     escalated: bool
     look_at: datetime | None
+    order_class: str = "simple"
+    wants_stop: bool = False  # its fills are to be protected by one
+    parent: str | None = None  # the order that it is a leg of
+    replaces: str | None = None
+    leg: str = ""
     projection: Mapping[str, Any] = field(default_factory=dict)  # in the words of the audit
 
 
@@ -147,6 +152,7 @@ class Version:
     limit_price: Decimal | None
     stop_price: Decimal | None
     filled: Decimal
+    parent: str = ""  # the broker's id of the order that it is a leg of
     reason: str = ""
 
 
