@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 
 from brokers.passport import Doubt, Passport, Read, Trail
-from brokers.terms import NO_KIND, REPLACEABLE, RESTING
+from brokers.terms import EVERY_KIND, NO_KIND, REPLACEABLE, RESTING
 from brokers.vocabulary import OrderClass, OrderType, PositionEffect, TimeInForce
 
 EVERY_READ = (Read.OUR_ID, Read.ORDER_LIST, Read.EXECUTIONS)
@@ -39,6 +39,7 @@ def _doubt(first: int, second: int, escalate: int, *, absence_by: frozenset[Read
 PAPER = Passport(
     broker="paper",
     title="Paper exchange",
+    pairs={kind: tifs - AUCTIONS for kind, tifs in EVERY_KIND.items()},
     wire_id_pattern=r"[A-Za-z0-9._:-]+",
     wire_id_length=64,
     duplicate_id_answer="409 duplicate_client_order_id, or as the account is set",
@@ -120,6 +121,7 @@ GATEWAY = replace(
         OrderType.STOP_LIMIT: RESTING,
         OrderType.TRAILING_STOP: RESTING,
     },
+    pairs=None,
     for_money=NO_KIND,
     extended_hours=NO_KIND,
     replaceable=REPLACEABLE - {"time_in_force"},
@@ -140,6 +142,7 @@ BINANCE = replace(
         OrderType.STOP_LIMIT: frozenset({GTC, IOC, FOK}),
         OrderType.TRAILING_STOP: frozenset({GTC}),
     },
+    pairs=None,  # it has nothing else
     in_parts=NO_KIND,  # of shares for the day, which it does not know
     for_money={OrderType.MARKET: frozenset({GTC, IOC})},  # of pairs
     extended_hours=NO_KIND,

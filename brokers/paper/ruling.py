@@ -51,7 +51,7 @@ def check_kind(
             symbol=instrument.symbol,
         )
     if instrument.kind != "crypto":
-        _check_part(terms)
+        _check_part(terms, personality)
     if terms.notional is not None:
         _check_money(terms, terms.notional, instrument, personality)
 
@@ -81,9 +81,9 @@ def _check_crypto(terms: Terms, personality: Personality) -> None:
         raise Refusal("invalid_type", "Not for crypto.", field="type", rule="crypto_type")
 
 
-def _check_part(terms: Terms) -> None:
+def _check_part(terms: Terms, personality: Personality) -> None:
     """Check an equity order for a part of a share, or for money, which buys parts."""
-    if terms.time_in_force is not TimeInForce.DAY:
+    if terms.time_in_force not in personality.parts_times or terms.time_in_force in AUCTIONS:
         raise _time("Fractional orders are day orders.", rule="fractional_time")
     if terms.type is OrderType.TRAILING_STOP:
         raise Refusal(

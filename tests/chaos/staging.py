@@ -120,6 +120,7 @@ def _seat(
     told = {"key": key, "secret": secret, "cash": CASH, "name": broker}
     if broker != "paper":
         told["personality"] = personality(broker)
+    told["refuses_wash_trades"] = False  # its orders go both ways all the time, on purpose
     with admin:
         admin.post("/admin/accounts", json=told).raise_for_status()
     now = timing.database_now()
