@@ -1,0 +1,1 @@
+from tests.paper_exchange import paper, paper_process  # noqa: F401
