@@ -380,6 +380,20 @@ class TestLife:
         assert target.filled + stop.filled == 10
         assert group.is_over
 
+    @pytest.mark.parametrize("prices", [("161", "139"), ("139", "161"), ("161", "139", "161")])
+    def test_both_leave_alone_what_was_held_before(self, floor, prices):
+        floor.place("50")
+        group = bracket(floor)
+        for price in prices:
+            floor.price(price, size="2")
+            floor.step()
+        floor.price("139", size="1000")
+        floor.step()
+
+        assert sum(leg.filled for leg in group.legs) == 10
+        assert held(floor) == 50
+        assert group.is_over
+
     def test_an_oto_has_one_leg(self, floor):
         group = bracket(floor, tp=None, order_class=OTO)
 
@@ -553,7 +567,21 @@ class TestCancels:
         assert standings(group) == [S.CANCELLED] * 3
         assert held(floor) == 0
 
+    def test_a_leg_that_was_held_does_not_fill_as_its_entry_just_did(self, floor):
+        floor.place("50")
+        group = bracket(floor, "1", limit="149")
+        target = group.legs[0]
+        floor.exchange.cancel(floor.account, target.id, now=floor.now)
+        floor.exchange.fate.canceling(target, "fill_after_cancel_ack", Decimal(0))
+        floor.price("148")  # the entry, which is older, fills before the cancel takes effect
+
+        floor.step()
+
+        assert standings(group) == [S.FILLED, S.CANCELLED, S.CANCELLED]
+        assert held(floor) == 51
+
     def test_legs_that_fill_late_close_no_more_than_was_opened(self, floor):
+        floor.place("50")
         group = bracket(floor, "1")
         for leg in group.legs:
             floor.exchange.cancel(floor.account, leg.id, now=floor.now)
@@ -565,7 +593,7 @@ class TestCancels:
             floor.step()
 
         assert sum(leg.filled for leg in group.legs) == 1
-        assert held(floor) == 0
+        assert held(floor) == 50
 
     def test_a_leg_that_expires_out_of_the_blue_takes_the_group_with_it(self, floor):
         group = bracket(floor)
@@ -661,6 +689,23 @@ class TestReplaces:
         assert (new.filled, held(floor)) == (6, 0)
         assert floor.exchange.books.group_of(new).is_over
 
+    def test_of_a_leg_leave_alone_what_was_held_before(self, floor):
+        floor.place("50")
+        group = bracket(floor)
+        for price in ("161", "139"):
+            floor.price(price, size="2")
+            floor.step()
+        assert [leg.filled for leg in group.legs] == [4, 4]
+        floor.price("150")
+
+        new = change(floor, group.legs[0], limit_price=Decimal(155))
+
+        assert (new.terms.quantity, new.workable) == (6, 2)
+        floor.price("156", size="1000")
+        floor.step()
+        assert held(floor) == 50
+        assert floor.exchange.books.group_of(new).is_over
+
     def test_of_a_held_leg(self, floor):
         group = bracket(floor, limit="149")
 
@@ -708,6 +753,19 @@ class TestReplaces:
 
         assert caught.value.code == code
         assert caught.value.field in prices
+
+    @pytest.mark.parametrize(
+        ("which", "prices"), [(0, {"limit_price": Decimal(155)}), (1, {"stop_price": Decimal(146)})]
+    )
+    def test_of_a_held_leg_keep_it_on_its_side_of_the_entry(self, floor, which, prices):
+        floor.price("150", size="1")  # too little for an entry that is above it
+        group = bracket(floor, limit="155" if which == 0 else "145", tp="170", sl="130")
+        assert group.legs[which].standing is S.HELD
+
+        with pytest.raises(Refusal) as caught:
+            change(floor, group.legs[which], **prices)
+
+        assert caught.value.code == ("take_profit_wrong_side", "stop_loss_wrong_side")[which]
 
     def test_of_a_leg_keep_it_on_its_side_of_the_other(self, floor):
         group = bracket(floor)
@@ -871,6 +929,22 @@ class TestRevisions:
 
         assert group.is_over  # that was the rest
         assert held(floor) == 0
+
+    def test_the_id_of_a_pair_of_which_one_works_again_is_taken(self, floor):
+        floor.place()
+        floor.account.personality = PERSONALITIES["binance"]
+        group = pair(floor, client_order_id="pair")
+        floor.price("139")
+        floor.step()
+        (name,) = trades(floor, group.legs[0])
+        floor.price("150")
+        bust(floor.exchange.records, name, now=floor.exchange.records.time(floor.now))
+        assert standings(group) == [S.CANCELLED, S.WORKING]
+
+        with pytest.raises(Refusal) as caught:
+            pair(floor, client_order_id="pair")
+
+        assert caught.value.code == "duplicate_client_order_id"
 
 
 class TestRestarts:
