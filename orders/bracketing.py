@@ -100,6 +100,13 @@ def flatten(order_id: UUID, *, actor: Actor, now: datetime) -> Order:
     return group.root
 
 
+def look(order_id: UUID, *, now: datetime) -> Group:
+    """Return a bracket as it stands, given any of its orders. Changes and locks nothing."""
+    entries, legs = _members(order_id)
+    found = Order.objects.select_related("account").in_bulk([*entries, *legs])
+    return _group([found[one] for one in entries], [found[one] for one in legs], now=now)
+
+
 @transaction.atomic
 def _decide(order_id: UUID, *, now: datetime) -> Plan:
     group = _gather(order_id, now=now)
@@ -119,12 +126,16 @@ def _gather(order_id: UUID, *, now: datetime) -> Group:
     locked = lock_all({*entries, *legs})
     if _members(order_id) != (entries, legs):
         raise Moved
-    root = locked[entries[0]]
+    return _group([locked[one] for one in entries], [locked[one] for one in legs], now=now)
+
+
+def _group(entries: list[Order], legs: list[Order], *, now: datetime) -> Group:
+    root = entries[0]
     passport = connecting.passport(root.account)
     return Group(
-        entries=[locked[one] for one in entries],
-        legs=[locked[one] for one in legs],
-        cancelled_by_people=_cancelled_by_people(locked[one] for one in legs),
+        entries=entries,
+        legs=legs,
+        cancelled_by_people=_cancelled_by_people(legs),
         pairs=OrderClass.OCO in passport.classes,
         resizes="quantity" in passport.replaceable,
         is_halted=root.account.halted_at is not None or not root.account.is_open,

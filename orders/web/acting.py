@@ -10,7 +10,7 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from orders import canceling, connecting, replacing, tasks, timing
+from orders import bracketing, canceling, connecting, replacing, tasks, timing
 from orders.errors import DeskError
 from orders.ids import intent_id
 from orders.models import Order
@@ -118,6 +118,25 @@ def confirm_replace(request: Request, order_id: UUID) -> HttpResponse:
                 return render(request, "orders/_replaced.html", {"order": new}, status=201)
             return redirect("order", new.id)
     return _dialog(request, "replace", {"order": order, "form": form}, status=422)
+
+
+@members_only
+@require_http_methods(["GET", "HEAD", "POST"])
+def flatten(request: Request, order_id: UUID) -> HttpResponse:
+    """Ask whether what a bracket opened is to be closed; then have it closed."""
+    order = order_or_404(request, order_id)
+    if declined := tradable_or_403(request, order):
+        return declined
+    if request.method != "POST":
+        return _dialog(request, "flatten", {"order": order})
+    try:
+        bracketing.flatten(order.id, actor=actor(request), now=timing.database_now())
+    except DeskError as error:
+        context = {"order": order, "declined": error.message}
+        return _dialog(request, "flatten", context, status=error.status)
+    if request.htmx:
+        return render(request, "orders/_flattened.html", {"order": order}, status=201)
+    return redirect("order", order.id)
 
 
 @members_only

@@ -1,7 +1,7 @@
 """An order's family: an entry, the legs that protect what it fills, and those they replaced.
 
-What is said of its protection rests on what the broker has shown of the legs,
-never on what was sent. `orders.bracketing` decides; here it is put into words.
+What counts as protection is decided where the legs are tended (`orders.protecting`);
+here it is put into words.
 """
 
 from __future__ import annotations
@@ -12,41 +12,40 @@ from decimal import Decimal
 
 from brokers.passport import Strategy
 from brokers.vocabulary import Leg, OrderClass
+from orders import bracketing, covering, protecting, timing
+from orders.covering import Group
 from orders.models import Order
-from orders.money import EXACT, ZERO, total
-from orders.recording import chaining
-from orders.states import Submission
+from orders.money import EXACT, ZERO
+from orders.protecting import Plan
 from orders.web import phrasing
 from orders.web.amounts import amount, price
+
+NAMES = {Leg.STOP_LOSS: "stop", Leg.TAKE_PROFIT: "target", Leg.EXIT: "closing order"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """One leg, and whether it is the one that counts: neither replaced nor gone."""
+    """One order of a family."""
 
     order: Order
+    name: str
     is_shown: bool
-    covers: Decimal | None  # how much of the position it would close now
-
-    @property
-    def is_current(self) -> bool:
-        return self.covers is not None
+    is_leg: bool
+    is_gone: bool  # it has ended: replaced, filled, cancelled, refused
+    covers: Decimal | None  # what it would close now, as the broker has shown; None: nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Family:
     """An entry and its legs, as seen from one of them."""
 
-    entry: Order
-    shown: Order
+    group: Group
+    plan: Plan
     members: list[Member]
-    filled: Decimal  # by the entry, over all its replaces
-    closed: Decimal  # of that, by the legs
 
     @property
-    def open(self) -> Decimal:
-        """What is still held of what the entry filled."""
-        return max(EXACT.subtract(self.filled, self.closed), ZERO)
+    def entry(self) -> Order:
+        return self.group.root
 
     @property
     def unprotected_since(self) -> datetime | None:
@@ -58,80 +57,108 @@ class Family:
         return how(self.entry.strategy, OrderClass(self.entry.order_class))
 
     @property
-    def planned(self) -> list[str]:
-        """The legs that were asked for, in words."""
-        return planned(self.entry)
+    def to_come(self) -> list[str]:
+        """The legs that were asked for and are not there yet, in words."""
+        there = {leg.leg for leg in self.group.legs}
+        return [words for leg, words in planned(self.group.terms) if leg not in there]
 
     @property
     def protection(self) -> str:
-        """What protects what is held, in one sentence."""
-        if self.entry.order_class == OrderClass.OCO:
-            return _first_of_two(self)
-        if not self.filled:
+        """What protects what is held, in one sentence or two."""
+        group = self.group
+        held = group.remaining
+        if group.is_exit:
+            return self._of_exit()
+        if not group.filled:
             return "Nothing has filled, so there is nothing to protect yet."
-        if not self.open:
-            return f"All {amount(self.filled)} filled are closed again. Nothing is left to protect."
-        by = [
-            f"{_leg(leg)} over {amount(covered)}"
-            if covered < self.open
-            else f"{_leg(leg)} at {self._prices(leg)}"
-            for leg in (Leg.STOP_LOSS, Leg.TAKE_PROFIT)
-            if (covered := min(self.covered(leg), self.open))
-        ]
-        least = min((min(self.covered(leg), self.open) for leg in wanted(self.entry)), default=ZERO)
-        what = f"{amount(least)} of {amount(self.open)} held are protected"
-        if self.closed:
-            what += f" ({amount(self.closed)} of {amount(self.filled)} filled are closed again)"
-        return f"{what} by {' and '.join(by)}." if by else f"{what}."
+        if held < 0:
+            more = amount(held.copy_abs())
+            return f"Oversold: the legs closed {more} more than the entry had opened."
+        if not held:
+            return (
+                f"All {amount(group.filled)} filled are closed again: nothing is left to protect."
+            )
+        if self.entry.flatten_at is not None:
+            return f"{amount(held)} held are being closed at the market."
+        return " ".join([self._protected(held), *self._lacks()])
 
-    def covered(self, leg: Leg) -> Decimal:
-        """How much of the position legs of a kind would close now."""
-        return total(m.covers for m in self.members if m.order.leg == leg and m.covers is not None)
+    def _protected(self, held: Decimal) -> str:
+        standing = [(leg, at) for leg in self.group.roles if (at := self._prices(leg))]
+        by = " and ".join(f"the {NAMES[leg]} at {at}" for leg, at in standing)
+        proven = EXACT.subtract(held, self.plan.unprotected) if standing else ZERO
+        said = f"{amount(max(proven, ZERO))} of {amount(held)} held are protected"
+        if self.group.closed:
+            closed = f"{amount(self.group.closed)} of {amount(self.group.filled)} filled"
+            said += f" ({closed} are closed again)"
+        return f"{said} by {by}." if proven > 0 else f"{said}."
+
+    def _lacks(self) -> list[str]:
+        said = [
+            f"The {NAMES[leg]} is not proven over {amount(lack)}."
+            for leg, lack in self.plan.lacking.items()
+        ]
+        said += [
+            f"The {NAMES[leg]} was taken off by a person."
+            for leg in sorted(self.plan.waived, reverse=True)
+        ]
+        if self.plan.is_held_back:
+            said.append("The broker holds the legs back until the entry has filled whole.")
+        return said
+
+    def _of_exit(self) -> str:
+        if all(member.is_gone for member in self.members):
+            return "Both halves have ended."
+        if self.plan.lacking:
+            return "Its other half, the stop, has not been shown to work."
+        return "Whichever of the two fills first cancels the other."
 
     def _prices(self, leg: Leg) -> str:
+        """Write the prices at which legs of a kind are shown to stand."""
         return " and ".join(
-            phrasing.pricing(m.order).split(" ", 1)[1]
-            for m in self.members
-            if m.order.leg == leg and m.is_current
+            phrasing.pricing(member.order).split(" ", 1)[1]
+            for member in self.members
+            if member.covers is not None and member.order.leg == leg
         )
 
 
 def of(order: Order) -> Family | None:
     """Return the family of an order, or None for one that has none."""
-    entry = order.parent or order
-    if entry.order_class == OrderClass.SIMPLE and entry.id == order.id and not _has_legs(order):
+    if order.order_class == OrderClass.SIMPLE and order.parent_id is None:
         return None
-    chain = chaining.members(entry.id)
-    legs = Order.objects.filter(parent__in=[one.id for one in chain]).select_related("account")
-    members = [
-        Member(order=leg, is_shown=leg.id == order.id, covers=_covers(leg))
-        for leg in legs.order_by("id")
-    ]
+    group = bracketing.look(order.id, now=timing.database_now())
+    proven = {
+        one.id
+        for part in covering.cover(group).parts
+        for one in part.pieces
+        if covering.is_proven(one, part, group)
+    }
     return Family(
-        entry=entry,
-        shown=order,
-        members=members,
-        filled=total(one.filled_quantity for one in chain),
-        closed=total(m.order.filled_quantity for m in members),
+        group=group,
+        plan=protecting.plan(group),
+        members=[
+            Member(
+                order=one,
+                name=phrasing.leg(one.leg) if one.leg else "Target" if group.is_exit else "Entry",
+                is_shown=one.id == order.id,
+                is_leg=bool(one.leg),
+                is_gone=one.has_ended,
+                covers=one.leaves_quantity if one.id in proven else None,
+            )
+            for one in (*group.entries, *group.legs)
+        ],
     )
 
 
-def wanted(entry: Order) -> list[Leg]:
-    """Return the legs that an order was placed with."""
-    told = {Leg.TAKE_PROFIT: entry.take_profit_price, Leg.STOP_LOSS: entry.stop_loss_price}
-    return [leg for leg, at in told.items() if at is not None]
-
-
-def planned(entry: Order) -> list[str]:
-    """Write the legs that an order was placed with, and their prices."""
+def planned(entry: Order) -> list[tuple[str, str]]:
+    """Return the legs that an order was placed with, and each with its price in words."""
     said = []
     if entry.take_profit_price is not None:
-        said.append(f"target {price(entry.take_profit_price)}")
+        said.append((Leg.TAKE_PROFIT, f"target {price(entry.take_profit_price)}"))
     if entry.stop_loss_price is not None:
         limit = entry.stop_loss_limit_price
         then = "" if limit is None else f", limit {price(limit)}"
-        said.append(f"stop {price(entry.stop_loss_price)}{then}")
-    return said
+        said.append((Leg.STOP_LOSS, f"stop {price(entry.stop_loss_price)}{then}"))
+    return [(str(leg), words) for leg, words in said]
 
 
 def how(strategy: str, order_class: OrderClass) -> str:
@@ -157,27 +184,3 @@ def how(strategy: str, order_class: OrderClass) -> str:
                 f" position is open without {'it' if one else 'them'}."
             )
     return ""
-
-
-def _covers(leg: Order) -> Decimal | None:
-    """Return what a leg would close now, or None where it would not: gone, or not shown to be."""
-    if leg.submission != Submission.ACCEPTED or leg.has_ended:
-        return None
-    return leg.leaves_quantity
-
-
-def _has_legs(order: Order) -> bool:
-    return order.legs.exists()
-
-
-def _leg(leg: Leg) -> str:
-    return "the stop" if leg is Leg.STOP_LOSS else "the target"
-
-
-def _first_of_two(family: Family) -> str:
-    current = any(member.is_current for member in family.members)
-    if family.entry.has_ended and not current:
-        return "Both halves have ended."
-    if not current:
-        return "Its other half, the stop, has not been shown to work."
-    return "Whichever of the two fills first cancels the other."

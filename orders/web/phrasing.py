@@ -38,12 +38,12 @@ EFFECTS = {
     (Side.SELL, PositionEffect.OPEN): "Sell short",
     (Side.SELL, PositionEffect.CLOSE): "Sell to close",
 }
-LEGS = {"take_profit": "Target", "stop_loss": "Stop"}
+LEGS = {Leg.TAKE_PROFIT: "Target", Leg.STOP_LOSS: "Stop", Leg.EXIT: "Closing order"}
 
 
 def leg(name: str) -> str:
     """Write what a protective order is for."""
-    return LEGS.get(name, name)
+    return LEGS[Leg(name)]
 
 
 def order_class(name: str) -> str:

@@ -55,6 +55,11 @@ def _spaced(name: str) -> str:
     return name.replace("_", " ")
 
 
+def _leg_of(event: AuditEvent) -> str:
+    named = _spaced(str(event.after.get("leg") or ""))
+    return f"the {named} of another" if named else "a leg of another"
+
+
 def _of_leg(event: AuditEvent, _books: Books) -> str:
     """Tell what became of an order's legs: what was done, for which of them, and over how much."""
     told = {name: str(word) for name, word in event.after.items() if word}
@@ -117,6 +122,16 @@ ACTIONS: Mapping[str, Telling] = {
     "incident.acknowledged": ("", "tick", _says("The incident was acknowledged.")),
     "incident.taken": ("", "arrow", _says("The incident was taken over.")),
     "incident.closed": ("", "tick", _says("The incident was closed.")),
+    "order.leg_told": (
+        "working",
+        "swap",
+        lambda event, books: f"{books.broker} has told of it, as {_leg_of(event)}.",
+    ),
+    "order.flatten_asked": (
+        "pending",
+        "cross",
+        _says("What it opened is to be closed at the market, once its legs are gone."),
+    ),
     "order.unprotected": (
         "rejected",
         "warning",

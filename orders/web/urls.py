@@ -40,6 +40,7 @@ urlpatterns = [
     path("orders/<uuid:order_id>/check", acting.check, name="check"),
     path("orders/<uuid:order_id>/replace", acting.replace, name="replace"),
     path("orders/<uuid:order_id>/replace/confirm", acting.confirm_replace, name="confirm-replace"),
+    path("orders/<uuid:order_id>/flatten", acting.flatten, name="flatten"),
     path("orders/<uuid:order_id>/rule", ruling.rule, name="rule"),
     path("rulings/<int:ruling_id>/confirm", ruling.confirm, name="confirm-ruling"),
     path("rulings/<int:ruling_id>/drop", ruling.drop, name="drop-ruling"),

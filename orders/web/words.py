@@ -97,6 +97,7 @@ CANCEL_REFUSED = "Cancel refused"
 ESCALATED = Badge("doubt", "warning", "Overdue", "In doubt for too long. Still being looked for.")
 
 
+BEING_CLOSED = Badge("pending", "clock", "To be closed", "What it opened is to be closed.")
 NOT_PROTECTED = Badge(
     "rejected", "warning", "Not protected", "What it filled has no protection that is proven."
 )
@@ -124,6 +125,8 @@ def marks(order: Order) -> Iterator[Badge]:
         yield ESCALATED
     if order.conflict_at is not None and order.submission != Submission.UNKNOWN:
         yield SECOND_ORDER
+    if order.flatten_at is not None:
+        yield BEING_CLOSED
     if order.unprotected_since is not None:
         yield NOT_PROTECTED
     for flag in order.flags:
