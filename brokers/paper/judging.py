@@ -145,19 +145,20 @@ class Judge:
 
     def _check_short(self, instrument: Instrument, opening: Decimal) -> None:
         terms = self.terms
-        if terms.only_closes:
-            raise Refusal(
-                "not_shortable",
-                "Parts of a unit can't be sold short.",
-                field="quantity" if terms.notional is None else "notional",
-                rule="fractional_short",
-            )
+        field = "quantity" if terms.notional is None else "notional"
         if not instrument.shortable:
             raise Refusal(
                 "not_shortable",
                 f"{terms.symbol} can't be sold short.",
-                field="quantity",
+                field=field,
                 symbol=terms.symbol,
+            )
+        if terms.only_closes:
+            raise Refusal(
+                "not_shortable",
+                "Parts of a unit can't be sold short.",
+                field=field,
+                rule="fractional_short",
             )
         if not self.account.shorting:
             held = self.account.held(terms.symbol)

@@ -98,7 +98,7 @@ class Personality:
     replaces_held: bool = True  # and lets those be replaced
     refuses_wash_trades: bool = False  # unless the account is set otherwise
     money_at_market_only: bool = False  # an order for an amount of money is a market order
-    parts_times: frozenset[TimeInForce] = frozenset({TimeInForce.DAY})  # of shares in parts
+    money_times: frozenset[TimeInForce] = frozenset({TimeInForce.DAY})  # and that is for shares
     crypto_types: frozenset[OrderType] = frozenset(OrderType)
     crypto_times: frozenset[TimeInForce] = frozenset(TimeInForce) - {
         TimeInForce.OPG,
@@ -188,7 +188,8 @@ PERSONALITIES: Mapping[str, Personality] = {
             grain=timedelta(milliseconds=1),
             frees_ids=True,
             longest_id=36,
-            parts_times=frozenset(TimeInForce),  # to it, a share is as any other asset
+            # To it, what is bought for money is as any other asset.
+            money_times=frozenset(TimeInForce) - {TimeInForce.OPG, TimeInForce.CLS},
             tells_newest_only=True,
             declines_misses=True,
             money_at_market_only=True,

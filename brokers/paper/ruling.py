@@ -15,6 +15,7 @@ from brokers.vocabulary import OrderType, TimeInForce
 
 LEAST_MONEY = {"equity": Decimal(1), "crypto": Decimal(10)}
 AT_A_PRICE = frozenset({OrderType.MARKET, OrderType.LIMIT})
+DAY_ALONE = frozenset({TimeInForce.DAY})
 STAYING = frozenset({TimeInForce.DAY, TimeInForce.GTC})
 
 
@@ -83,7 +84,8 @@ def _check_crypto(terms: Terms, personality: Personality) -> None:
 
 def _check_part(terms: Terms, personality: Personality) -> None:
     """Check an equity order for a part of a share, or for money, which buys parts."""
-    if terms.time_in_force not in personality.parts_times or terms.time_in_force in AUCTIONS:
+    times = DAY_ALONE if terms.notional is None else personality.money_times
+    if terms.time_in_force not in times:
         raise _time("Fractional orders are day orders.", rule="fractional_time")
     if terms.type is OrderType.TRAILING_STOP:
         raise Refusal(
