@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from brokers.paper import administering, looking, reading
+from brokers.paper import administering, looking, ordering, reading
 from brokers.paper.accounts import Webhook, equity
 from brokers.paper.amounts import write_amount
 from brokers.paper.doors import LARGEST_BODY, door, in_json
@@ -53,7 +53,7 @@ def make_app(house: House) -> web.Application:
 
 def submit(ask: Ask) -> Answer:
     """Take a new order: 201, or 200 for one that was there."""
-    exchange, terms = ask.house.exchange, reading.read_terms(ask.told)
+    exchange, terms = ask.house.exchange, ordering.read_terms(ask.told)
     if ask.due is not None:
         promise = exchange.promises.make(ask.client.key, terms, due=ask.due, now=ask.now)
         return 0, {"id": promise.id}
@@ -65,8 +65,8 @@ def replace(ask: Ask) -> Answer:
     """Put a new order in another's place: 201 with the new one, which says what it replaces."""
     exchange = ask.house.exchange
     old = exchange.books.order(ask.client, ask.path["id"])
-    terms = reading.read_replacement(ask.told, of=exchange.terms_of(old))
-    filled = reading.read_filled(ask.told)
+    terms = ordering.read_replacement(ask.told, of=exchange.terms_of(old))
+    filled = ordering.read_filled(ask.told)
     if ask.due is not None:
         promise = exchange.promises.make(
             ask.client.key, terms, due=ask.due, replaces=old.id, filled=filled, now=ask.now

@@ -7,8 +7,8 @@ from decimal import Decimal
 import pytest
 
 from brokers.paper.market import Phase
+from brokers.paper.ordering import read_replacement
 from brokers.paper.orders import Standing
-from brokers.paper.reading import read_replacement
 from brokers.paper.refusals import Refusal
 from brokers.paper.revising import bust, correct
 from brokers.vocabulary import Side, TimeInForce

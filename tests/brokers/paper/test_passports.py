@@ -13,8 +13,8 @@ import pytest
 from brokers import registry
 from brokers.errors import InvalidTicket
 from brokers.messages import Ticket
+from brokers.paper.ordering import read_terms
 from brokers.paper.personalities import PERSONALITIES
-from brokers.paper.reading import read_terms
 from brokers.paper.translation import order_json
 from brokers.vocabulary import NEEDS_LIMIT, NEEDS_STOP, OrderType, PositionEffect, Side, TimeInForce
 from tests.brokers.paper.conftest import NOON, Floor

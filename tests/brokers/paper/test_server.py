@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from brokers.paper.reading import OPTIONAL
+from brokers.paper.ordering import OPTIONAL
 from tests.brokers.paper.test_adapter import MARKET, RESTING
 from tests.paper_exchange import ROOT, TOKEN, PaperExchange
 
