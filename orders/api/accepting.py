@@ -203,7 +203,7 @@ def changes(request: Request) -> dict[str, Any]:
     return {**told, "client_order_id": _client_order_id(request, told)}
 
 
-def closing(request: Request, symbol: str) -> dict[str, Any]:
+def closing(request: Request, given: str) -> dict[str, Any]:
     """Return what a request asks to close, as `closing.close` takes it.
 
     Raises BadRequest or ValidationError.
@@ -212,7 +212,7 @@ def closing(request: Request, symbol: str) -> dict[str, Any]:
     if told["quantity"] is not None and told["percentage"] is not None:
         raise BadRequest("Say a quantity or a percentage, not both.", field="percentage")
     return {
-        "symbol": _symbol(symbol),
+        "symbol": symbol(given),
         "client_order_id": _client_order_id(request, told),
         "part": Part(quantity=told["quantity"], percentage=told["percentage"]),
         "despite_doubt": told["despite_doubt"],
@@ -228,19 +228,19 @@ def closing_all(request: Request) -> dict[str, Any]:
     return {**told, "client_order_id": _client_order_id(request, told)}
 
 
+def symbol(given: str) -> str:
+    """Return a symbol out of an address. Raises ValidationError for what can't be one."""
+    read = SymbolGiven(data={"symbol": given})
+    read.is_valid(raise_exception=True)
+    return str(read.validated_data["symbol"])
+
+
 def _read(kind: type[Strict], request: Request) -> dict[str, Any]:
     if request.query_params:
         raise BadRequest("Nothing goes in the query here.", field=next(iter(request.query_params)))
     asked = kind(data=request.data)
     asked.is_valid(raise_exception=True)
     return dict(asked.validated_data)
-
-
-def _symbol(given: str) -> str:
-    """Return a symbol out of an address. Raises ValidationError for what can't be one."""
-    read = SymbolGiven(data={"symbol": given})
-    read.is_valid(raise_exception=True)
-    return str(read.validated_data["symbol"])
 
 
 def _side(told: dict[str, Any]) -> tuple[Side, PositionEffect | None]:

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from drf_spectacular.utils import extend_schema
+from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 from structlog.contextvars import bind_contextvars
@@ -34,11 +35,7 @@ class Positions(View):
         `broker_positions` is null and `broker_error` says why."""
         finding.query(request)
         account = account_of(request, account_id)
-        holdings, failure = None, None
-        try:
-            holdings = asking.holdings(account)
-        except NoAnswer as error:
-            failure = str(error)
+        holdings, failure = _theirs(account)
         told = {
             "positions": _beside(account, holdings),
             "broker_positions": holdings,
@@ -73,6 +70,23 @@ class Positions(View):
 @describing.tagged("Executions and positions")
 class PositionDetail(View):
     @extend_schema(
+        operation_id="read_position",
+        summary="Read a position",
+        responses=describing.answers(stating.PositionShown, 404),
+    )
+    def get(self, request: Request, account_id: UUID, symbol: str) -> Response:
+        """By the desk's books, with the broker's own count beside it. A symbol that neither the
+        desk nor the broker knows of in this account is not found."""
+        finding.query(request)
+        account = account_of(request, account_id)
+        wanted = accepting.symbol(symbol)
+        holdings, _ = _theirs(account)
+        row = next((row for row in _beside(account, holdings) if row["symbol"] == wanted), None)
+        if row is None:
+            raise NotFound
+        return Response(stating.PositionShown(row).data)
+
+    @extend_schema(
         operation_id="close_position",
         summary="Close a position, or a part of it",
         parameters=[describing.IDEMPOTENCY_KEY],
@@ -102,6 +116,14 @@ class PositionDetail(View):
         )
         bind_contextvars(order=str(closed.order.id))
         return Response(stating.ClosingShown(closed).data, status=201 if closed.is_new else 200)
+
+
+def _theirs(account: Account) -> tuple[tuple[Holding, ...] | None, str | None]:
+    """Return the broker's own positions, or why it did not say."""
+    try:
+        return asking.holdings(account), None
+    except NoAnswer as error:
+        return None, str(error)
 
 
 def _beside(account: Account, holdings: tuple[Holding, ...] | None) -> list[dict[str, Any]]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import OuterRef, Subquery
+from django.contrib.postgres.fields import ArrayField
+from django.db.models import OuterRef, Subquery, UUIDField
+from django.db.models.expressions import RawSQL
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -26,6 +27,20 @@ from orders.models import Account, Order
 from orders.models.facts import Heard
 from orders.models.order import OrderQuerySet, OrderSource
 from orders.states import OPEN_MUTATION, Submission
+
+# Legs stay with the entry they were let out for, whatever took its place since.
+LEGS = """
+    ARRAY(
+        WITH RECURSIVE chain AS (
+            SELECT orders_order.id, orders_order.replaces_id
+            UNION ALL
+            SELECT earlier.id, earlier.replaces_id
+              FROM orders_order AS earlier JOIN chain ON earlier.id = chain.replaces_id
+        )
+        SELECT leg.id FROM orders_order AS leg JOIN chain ON leg.parent_id = chain.id
+         ORDER BY leg.id
+    )
+"""
 
 
 class Shown(serializers.Serializer[Any]):
@@ -162,7 +177,8 @@ class OrderShown(Shown):
 
     @extend_schema_field({"type": "array", "items": {"type": "string", "format": "uuid"}})
     def get_legs(self, order: Order) -> list[str]:
-        """The orders that protect what it fills, once there are any. Ended ones are among them."""
+        """The orders that protect what it fills, or what those filled whose place it took. Ended
+        ones are among them."""
         return [str(leg) for leg in getattr(order, "leg_ids", ())]
 
     def get_pending_cancel(self, order: Order) -> bool:
@@ -238,8 +254,7 @@ class ExecutionPage(Shown):
 def orders_of(account: Account) -> OrderQuerySet:
     """Return an account's orders, each with the ids of its legs and of what takes its place."""
     successors = Order.objects.filter(replaces=OuterRef("pk"), submission__in=OPEN_MUTATION)
-    legs = Order.objects.filter(parent=OuterRef("pk")).order_by("id")
     return Order.objects.filter(account=account).annotate(
         successor_id=Subquery(successors.values("id")[:1]),
-        leg_ids=ArraySubquery(legs.values("id")),
+        leg_ids=RawSQL(LEGS, [], output_field=ArrayField(UUIDField())),  # noqa: S611 — no input
     )

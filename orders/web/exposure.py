@@ -10,9 +10,7 @@ from brokers.vocabulary import Side
 from orders import positioning
 from orders.models import Order
 from orders.money import EXACT, ZERO
-from orders.ranging import likely_price, most_left, worst_case
-
-__all__ = ["Doubt", "doubts", "likely_price", "most_left", "worst_case"]
+from orders.ranging import most_left, worst_case
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -354,6 +354,23 @@ class TestShown:
             assert [shown[leg]["parent"] for leg in of] == [entry, entry]
             assert [shown[leg]["leg"] for leg in of] == ["take_profit", "stop_loss"]
 
+    def test_legs_stay_with_whatever_took_the_entry_s_place(self, program):
+        terms = {"account": program.account, "order_class": "bracket", "strategy": "pending"}
+        terms |= {"take_profit_price": Decimal(110), "stop_loss_price": Decimal(90)}
+        first = OrderFactory(part_filled=True, **terms)
+        leg = OrderFactory(
+            account=program.account, working=True, side="sell", parent=first, leg="stop_loss"
+        )
+        replaced = {"working": True, "replaces_filled": Decimal(4), **terms}
+        second = OrderFactory(replaces=first, **replaced)
+        third = OrderFactory(replaces=second, **replaced)
+
+        shown = {row["id"]: row["legs"] for row in program.get("orders").told["orders"]}
+
+        assert shown[str(first.id)] == [str(leg.id)]
+        assert shown[str(third.id)] == [str(leg.id)]
+        assert shown[str(leg.id)] == []
+
     def test_an_order_for_money_has_no_quantity(self, program):
         order = OrderFactory(
             account=program.account, working=True, quantity=None, notional=Decimal(100)

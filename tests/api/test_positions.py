@@ -91,6 +91,26 @@ class TestPositions:
         assert "silence" in told["broker_error"]
 
 
+class TestPosition:
+    def test_is_the_same_as_in_the_list(self, program, broker):
+        hold(program.account, "10", symbol="BTC/USD")
+        hold(program.account, "-1", symbol="OTHER")
+
+        told = program.get("positions/BTC%2FUSD").told
+
+        assert told == program.get("positions").told["positions"][0]
+        assert (told["symbol"], told["quantity"]) == ("BTC/USD", "10")
+
+    def test_of_what_nobody_knows_is_not_there(self, program):
+        hold(AccountFactory(), "10")
+
+        assert program.get("positions/ACME").status_code == 404
+
+    def test_of_no_symbol(self, program):
+        for symbol in ("%00", "x" * 33, "%F0%9F%92%A9"):
+            assert program.get(f"positions/{symbol}").told["field"] == "symbol"
+
+
 class TestClose:
     def test_places_one_market_order(self, program):
         hold(program.account, "10")
