@@ -158,6 +158,18 @@ class TestLab:
         assert theirs.adapter.quote("AAPL").last == Decimal("123.45")
         page.post(f"{lab}/move", {"symbol": "AAPL", "do": "release"})
 
+    @pytest.mark.parametrize(("do", "phase"), [("close", "closed"), ("late", "extended")])
+    def test_closes_a_market_and_opens_it_again(self, page, lab, paper, do, phase):  # noqa: F811
+        def stands() -> str:
+            told = paper.admin("POST", "/admin/market", ticking=False)["instruments"]
+            return next(one["phase"] for one in told if one["symbol"] == "KO")
+
+        page.post(f"{lab}/move", {"symbol": "KO", "do": do}, headers=HTMX)
+        assert stands() == phase
+
+        page.post(f"{lab}/move", {"symbol": "KO", "do": "open"}, headers=HTMX)
+        assert stands() == "open"
+
     def test_an_exchange_that_is_away_is_said_to_be(self, page, lab, settings):
         account_id = lab.split("/")[-1]
         settings.DESK_PAPER_URL = "http://127.0.0.1:9"

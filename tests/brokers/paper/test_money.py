@@ -7,7 +7,6 @@ from decimal import Decimal
 import pytest
 
 from brokers.paper.market import Phase
-from brokers.paper.ordering import read_replacement
 from brokers.paper.orders import Standing
 from brokers.paper.refusals import Refusal
 from brokers.paper.revising import bust, correct
@@ -141,14 +140,6 @@ class TestMoney:
     )
     def test_is_refused(self, floor, given, code):
         assert floor.refuses(None, **{**DAY, **given}) == code
-
-    def test_can_not_be_replaced(self, floor):
-        order = floor.spend("1000", limit="100")
-
-        with pytest.raises(Refusal) as caught:
-            read_replacement({"client_order_id": "x", "quantity": "1"}, of=order.terms)
-
-        assert caught.value.code == "not_replaceable"
 
 
 class TestParts:
