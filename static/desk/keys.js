@@ -10,7 +10,7 @@
 
   const rows = () => [...document.querySelectorAll(".orders tbody tr[id]:not(.empty)")];
   const chosen = () => document.activeElement?.closest?.(".orders tbody tr[id]") ?? find('.orders tr[aria-selected="true"]');
-  const isTyping = (element) => element.matches?.("input:not([type=radio]), select, textarea, [contenteditable]");
+  const isTyping = (element) => element.matches?.("input:not([type=radio], [type=checkbox]), select, textarea, [contenteditable]");
 
   function choose(step) {
     const all = rows();

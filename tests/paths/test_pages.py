@@ -133,3 +133,46 @@ def test_redis_away_the_page_says_delayed_orders_go_and_it_heals(
     expect(link).to_contain_text("LIVE", timeout=LATER)
     again = buy(page, 2)
     expect(row(page, again)).to_contain_text("Filled", timeout=LATER)
+
+
+def test_a_bracket_is_placed_by_the_ticket_and_its_family_lives_on_another_page(
+    desk: Desk, person: Callable[[str], Page]
+) -> None:
+    desk.price("AAPL", "150")
+    ana, ben = person("/"), person("/orders/")
+    ana.locator("#ticket .side-choice.side-buy").click()
+    ana.fill("#ticket_symbol", "AAPL")
+    ana.fill("#ticket_quantity", "20")
+    ana.fill("#ticket_limit_price", "140")
+    ana.select_option("#ticket_order_class", "bracket")
+    ana.fill("#ticket_take_profit_price", "160")
+    ana.fill("#ticket_stop_loss_price", "130")
+    ana.locator("#ticket .primary").click()
+
+    exits = ana.locator("#ticket .exits")
+    expect(exits).to_contain_text("+400.00", timeout=SOON)
+    expect(exits).to_contain_text("−200.00")
+    expect(exits).to_contain_text("In one request")
+    ana.locator("#ticket .primary").click()
+    expect(ana.locator("#ticket")).to_contain_text("Recorded", timeout=SOON)
+    href = ana.locator("#ticket a[href^='/orders/']").first.get_attribute("href")
+    assert href is not None
+
+    # The exchange has all three: the legs come to Ben's rows, held until the entry fills.
+    expect(row(ben, href.strip("/").split("/")[-1])).to_contain_text("bracket", timeout=SOON)
+    expect(ben.locator("#rows tr", has_text="target")).to_contain_text("Held", timeout=SOON)
+    ben.goto(desk.url + href)
+    family = ben.locator(".family")
+    expect(family).to_contain_text("Nothing has filled", timeout=SOON)
+    expect(family.locator("tr.leg")).to_have_count(2)
+
+    desk.price("AAPL", "139")
+
+    said = "20 of 20 held are protected by the stop at 130.00 and the target at 160.00."
+    expect(family).to_contain_text(said, timeout=LATER)
+    expect(ben.locator("#banner .loud")).to_have_count(0)
+
+    desk.price("AAPL", "161")
+
+    expect(family).to_contain_text("All 20 filled are closed again", timeout=LATER)
+    expect(family.locator("tr.leg", has_text="Stop")).to_contain_text("Cancelled", timeout=LATER)
