@@ -187,7 +187,7 @@ class Judge:
         other_side = Side.SELL if terms.side is Side.BUY else Side.BUY
         for order in self.books.commitments_of(self.account).open(terms.symbol, other_side):
             is_complex = order.parent or order.terms.order_class is not OrderClass.SIMPLE
-            if order is not self.replacing and not is_complex and _could_trade(terms, order.terms):
+            if not is_complex and _could_trade(terms, order.terms):
                 kind = "market/stop" if order.terms.limit_price is None else "limit"
                 raise Refusal(
                     "wash_trade",

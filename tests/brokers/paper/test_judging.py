@@ -184,14 +184,6 @@ class TestWashTrades:
             "reject_reason": "opposite side limit order exists",
         }
 
-    def test_a_replacement_does_not_meet_what_it_replaces(self, alpaca_floor):
-        floor = alpaca_floor
-        resting = floor.place("1", limit="140")
-
-        floor.exchange.replace(
-            floor.account, resting.id, floor.terms("1", limit="141"), now=floor.now
-        )
-
     def test_are_nobodys_business_unless_the_account_is_set_so(self, floor):
         floor.place("1", limit="140")
         assert floor.place("1", limit="140", **SELL)

@@ -77,10 +77,10 @@ class TestAuctions:
 
     def test_have_one_price_for_all_and_the_better_limit_first_then_the_older(self, floor):
         floor.price("150", size="6")  # twelve are shown on either side
-        dear, old, young, market = (
+        old, young, dear, market = (
+            floor.place("5", limit="150", **CLS),
+            floor.place("5", limit="150", **CLS),
             floor.place("5", limit="151", **CLS),
-            floor.place("5", limit="150", **CLS),
-            floor.place("5", limit="150", **CLS),
             floor.place("4", **CLS),
         )
         low = floor.place("5", limit="149.99", **CLS)
