@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
 
-from brokers.paper import grouping
 from brokers.paper.accounts import Account, Duplicates
-from brokers.paper.amounts import ZERO, write_amount
+from brokers.paper.amounts import write_amount
 from brokers.paper.befalling import Fate
 from brokers.paper.books import Books
+from brokers.paper.entering import Entries
 from brokers.paper.faults import Faults
 from brokers.paper.judging import Judge
 from brokers.paper.ledger import Ledger
@@ -24,11 +23,10 @@ from brokers.paper.orders import Order, Standing
 from brokers.paper.promising import Promise, Promises
 from brokers.paper.recording import News, Records
 from brokers.paper.refusals import Refusal
-from brokers.paper.sessions import active_standing, midnight_before, trades_in
+from brokers.paper.sessions import midnight_before
 from brokers.paper.terms import Terms
-from brokers.paper.trailing import better, stop_behind
 from brokers.paper.working import Works
-from brokers.vocabulary import OrderClass, OrderType
+from brokers.vocabulary import OrderClass
 
 MARK_EVERY = timedelta(minutes=1)
 
@@ -59,6 +57,7 @@ class Exchange:
             self.market.listings[line.name].phase = Phase(line.body["phase"])
         self.fate = Fate(self.records, self.market, luck or Faults(seed=seed))
         self.works = Works(self.records, self.market, self.fate)
+        self.entries = Entries(self.records, self.market)
         self._marked_at = now
         # The day that was under way when it last ran may have ended since.
         self._day = midnight_before(marks[0].at if marks else now)
@@ -221,76 +220,11 @@ class Exchange:
         self, account: Account, terms: Terms, *, now: datetime, instead_of: Order | None = None
     ) -> Order:
         """Take a judged order in, in an older one's place if there is one, and work it."""
-        old = instead_of
-        if old is not None and old.leg is not None:
-            # It may do what the other still might.
-            place: dict[str, Any] = {"parent": old.parent, "leg": old.leg, "ceiling": old.workable}
-            orders = [self._take(account, terms, now=now, instead_of=old, **place)]
-        else:
-            most = terms.quantity if terms.order_class is OrderClass.OCO else None
-            orders = [self._take(account, terms, now=now, instead_of=old, ceiling=most)]
-            orders += self._take_legs(account, orders[0], now=now, instead_of=old)
+        orders = self.entries.take(account, terms, now=now, instead_of=instead_of)
         for order in orders:
             self.fate.entered(order, now)
         self.works.work(orders[0], now)
         return orders[0]
-
-    def _take_legs(
-        self, account: Account, head: Order, *, now: datetime, instead_of: Order | None
-    ) -> list[Order]:
-        """Take in the legs of an order that was just taken in, in the place of an older one's."""
-        is_pair = head.terms.order_class is OrderClass.OCO
-        group = None if instead_of is None else self.books.group_of(instead_of)
-        return [
-            self._take(
-                account,
-                self.books.with_free_id(account, terms),
-                now=now,
-                instead_of=None if group is None else group.working(role),
-                parent=head.id,
-                leg=role,
-                is_held=not is_pair,
-                ceiling=terms.quantity if is_pair else ZERO,
-            )
-            for role, terms in grouping.legs_of(head.terms, entry_id=head.id)
-        ]
-
-    def _take(
-        self,
-        account: Account,
-        terms: Terms,
-        *,
-        now: datetime,
-        instead_of: Order | None,
-        is_held: bool = False,
-        **given: Any,
-    ) -> Order:
-        """Take an order in, which has whatever else is given of `Order`'s fields."""
-        old, listing = instead_of, self.market.listing(terms.symbol)
-        is_held = is_held or (old is not None and old.standing is Standing.HELD)
-        is_active = not is_held and trades_in(terms, listing.phase)
-        mark = None if old is None else old.high_water_mark
-        if is_active and terms.type is OrderType.TRAILING_STOP:
-            mark = better(terms.side, mark, listing.last)
-        order = self.records.enter(
-            account,
-            terms,
-            Standing.HELD
-            if is_held
-            else active_standing(terms)
-            if is_active
-            else Standing.ACCEPTED,
-            now=now,
-            active_at=now if is_active else None,
-            high_water_mark=mark,
-            trailing_at=mark and stop_behind(terms, listing.instrument, mark=mark),
-            replaces="" if old is None else old.id,
-            **given,
-        )
-        if old is not None:
-            old.replaced_by = order.id
-            self.records.end(old, Standing.REPLACED, now)
-        return order
 
     def _keep(self, promise: Promise, *, now: datetime) -> None:
         """Take an order that was promised, or find that it can't be taken."""
