@@ -201,3 +201,10 @@ def test_dialogs_and_legs_read_well(visit, entry, theme):
     page.click("#cancel-shown")
     expect(page.locator("#dialog")).to_contain_text("Cancel 2 orders?")
     assert violations(page) == []
+
+
+@pytest.mark.parametrize("path", ["/", "/orders/", "/positions/", "/orders/new/"])
+def test_no_page_is_wider_than_a_phone(visit, entry, path):
+    page = live(visit(path, width=390, height=844))
+
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
