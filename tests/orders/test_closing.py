@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace as with_changes
 from decimal import Decimal
@@ -15,7 +16,7 @@ from django.utils import timezone
 from brokers import registry
 from brokers.errors import OutcomeUnknown
 from brokers.vocabulary import OrderType, PositionEffect, Side, TimeInForce
-from orders import auditing, closing, halting, sending
+from orders import auditing, closing, halting, positioning, sending
 from orders.closing import Closing, Part
 from orders.errors import AccountClosed, BadTicket, MayTurnRound, NothingHeld, OrderIdTaken
 from orders.models import Account, AuditEvent, Order
@@ -251,9 +252,18 @@ class TestRepeated:
         assert sorted(one.is_new for one in closed) == [False, True]
 
     @pytest.mark.django_db(transaction=True)
-    def test_by_two_at_once_with_ids_of_their_own_closes_once(self, account: Account) -> None:
+    def test_by_two_at_once_with_ids_of_their_own_closes_once(
+        self, account: Account, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         hold(account, "10")
-        together = Barrier(2)
+        together, held = Barrier(2), positioning.held
+
+        def slowly(account: Account) -> dict[str, Decimal]:
+            found = held(account)
+            time.sleep(0.3)  # long enough for the other to look as well, if it may
+            return found
+
+        monkeypatch.setattr(positioning, "held", slowly)
 
         def ask(name: str) -> bool:
             try:
