@@ -83,14 +83,19 @@ class Family:
         return " ".join([self._protected(held), *self._lacks()])
 
     def _protected(self, held: Decimal) -> str:
-        standing = [(leg, at) for leg in self.group.roles if (at := self._prices(leg))]
-        by = " and ".join(f"the {NAMES[leg]} at {at}" for leg, at in standing)
-        proven = EXACT.subtract(held, self.plan.unprotected) if standing else ZERO
-        said = f"{amount(max(proven, ZERO))} of {amount(held)} held are protected"
-        if self.group.closed:
-            closed = f"{amount(self.group.closed)} of {amount(self.group.filled)} filled"
-            said += f" ({closed} are closed again)"
-        return f"{said} by {by}." if proven > 0 else f"{said}."
+        """Say how much is protected: by the stop, where there is to be one, and by what else."""
+        proven = {
+            leg: max(EXACT.subtract(held, self.plan.lacking.get(leg, ZERO)), ZERO)
+            for leg in self.group.roles
+            if self._prices(leg)
+        }
+        by = [f"the {NAMES[leg]} at {self._prices(leg)}" for leg, on in proven.items() if on]
+        first = next((leg for leg in self.group.roles if leg not in self.plan.waived), None)
+        much = proven.get(first, ZERO) if first else ZERO
+        said = f"{amount(much)} of {amount(held)} held"
+        closed = f"{amount(self.group.closed)} of {amount(self.group.filled)} filled"
+        again = f" ({closed} are closed again)" if self.group.closed else ""
+        return f"{said} are protected{again}{' by ' + ' and '.join(by) if much else ''}."
 
     def _lacks(self) -> list[str]:
         said = [

@@ -122,6 +122,7 @@ ACTIONS: Mapping[str, Telling] = {
     "incident.acknowledged": ("", "tick", _says("The incident was acknowledged.")),
     "incident.taken": ("", "arrow", _says("The incident was taken over.")),
     "incident.closed": ("", "tick", _says("The incident was closed.")),
+    "position.close_asked": ("pending", "cross", _says("It is to close a position.")),
     "order.leg_told": (
         "working",
         "swap",

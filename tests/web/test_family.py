@@ -123,6 +123,27 @@ class TestProtection:
         assert said.startswith("0 of 40 held are protected.")
         assert "The stop is not proven over 40." in said
 
+    def test_a_stop_protects_without_its_target(self, page, entry):
+        a_leg(entry, Leg.STOP_LOSS)
+
+        said = protection(page, entry)
+
+        assert said == (
+            "40 of 40 held are protected by the stop at 95.00. The target is not proven over 40."
+        )
+
+    def test_a_target_alone_is_no_protection(self, page, entry):
+        a_leg(entry, Leg.TAKE_PROFIT)
+
+        assert protection(page, entry).startswith("0 of 40 held are protected. The stop is not")
+
+    def test_a_leg_covers_what_the_broker_has_shown(self, page, entry, legs):
+        Order.objects.filter(id=legs[0].id).update(cancel_requested_at=timezone.now())
+
+        members = page.get(f"/orders/{entry.id}/").context["family"].members
+
+        assert [member.covers for member in members] == [None, None, D(40)]
+
     def test_legs_held_back_before_the_entry_is_whole_protect_nothing(self, page, account):
         entry = an_entry(account, filled=10)
         for leg in (Leg.TAKE_PROFIT, Leg.STOP_LOSS):
