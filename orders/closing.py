@@ -287,7 +287,7 @@ def _check_turns_nothing_round(account: Account, ticket: Ticket, *, held: Decima
     raise MayTurnRound(
         f"To close {plain(ticket.quantity)} of the {plain(held.copy_abs())} held might turn the"
         f" position round: nobody knows yet what becomes of {named}."
-        " Wait, or say despite_doubt.",
+        " Wait, or go on despite the doubt.",
         orders=[order.id for order in others],
     )
 

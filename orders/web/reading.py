@@ -14,7 +14,7 @@ from django.views.decorators.http import require_GET
 from orders import asking, connecting, positioning, ranging
 from orders.asking import NoAnswer
 from orders.models import Account, Execution, Order
-from orders.money import ZERO
+from orders.money import EXACT, ZERO, worth
 from orders.states import OPEN_MUTATION
 from orders.web import exposure, family, story
 from orders.web.filtering import ROWS, Filter, sequences
@@ -41,7 +41,7 @@ class Holding:
     @property
     def drift(self) -> Decimal | None:
         """How far the broker's count is from ours, or None if it did not say."""
-        return None if self.theirs is None else self.theirs - self.ours
+        return None if self.theirs is None else EXACT.subtract(self.theirs, self.ours)
 
     @property
     def query(self) -> str:
@@ -50,7 +50,7 @@ class Holding:
 
     @property
     def value(self) -> Decimal | None:
-        return None if self.last is None else self.ours * self.last
+        return None if self.last is None else worth(self.ours, self.last)
 
 
 @members_only
