@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import replace as with_changes
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from django.db import IntegrityError, transaction
 
 from brokers.messages import Ticket
 from brokers.reasons import Reason
+from brokers.vocabulary import TimeInForce
 from orders import placing, timing
 from orders.actors import Actor
 from orders.errors import BadTicket, NotReplaceable, OrderIdTaken
@@ -28,6 +30,7 @@ def replace(
     stop_price: Decimal | None = None,
     trail_price: Decimal | None = None,
     trail_percent: Decimal | None = None,
+    time_in_force: TimeInForce | None = None,
     source: str,
     actor: Actor,
     now: datetime,
@@ -47,8 +50,9 @@ def replace(
         "stop_price": stop_price,
         "trail_price": trail_price,
         "trail_percent": trail_percent,
+        "time_in_force": time_in_force,
     }
-    changes = {name: amount for name, amount in wanted.items() if amount is not None}
+    changes = {name: value for name, value in wanted.items() if value is not None}
     try:
         with transaction.atomic(durable=True):
             # The whole chain: nobody may begin a change of another of its orders meanwhile.
@@ -64,11 +68,13 @@ def replace(
         raise NotReplaceable("Another change of this order is still open.") from error
 
 
-def _proposal(old: Order, client_order_id: str, changes: dict[str, Decimal]) -> Ticket:
+def _proposal(old: Order, client_order_id: str, changes: dict[str, Any]) -> Ticket:
     for trail in ("trail_price", "trail_percent"):
         if trail in changes and getattr(old, trail) is None:
             raise BadTicket("How it trails can't be changed, only how far.", field=trail)
-    return with_changes(old.terms(), wire_id=client_order_id, **changes)  # type: ignore[arg-type]
+    if changes.get("time_in_force", TimeInForce.GTD) != TimeInForce.GTD:
+        changes = changes | {"expires_at": None}
+    return with_changes(old.terms(), wire_id=client_order_id, **changes)
 
 
 def _replace(

@@ -30,7 +30,7 @@ class KeyAuthentication(BaseAuthentication):
 
     def authenticate(self, request: Request) -> tuple[ApiKey, ApiKey] | None:
         """Return the key twice, as who asks and by what right. None if none was shown."""
-        pair = _headers(request) or _basic(request)
+        pair = self.pair(request)
         if pair is None:
             return None
         key = ApiKey.find(*pair)
@@ -39,6 +39,10 @@ class KeyAuthentication(BaseAuthentication):
         bind_contextvars(key=key.key)
         _note_use(key)
         return key, key
+
+    def pair(self, request: Request) -> tuple[str, str] | None:
+        """Return the key and the secret that a request shows, if any."""
+        return _headers(request) or basic(request)
 
     def authenticate_header(self, request: Request) -> str:  # noqa: ARG002
         """Return what a 401 asks for. Not Basic, at which browsers put up a window."""
@@ -91,7 +95,8 @@ def _headers(request: Request) -> tuple[str, str] | None:
     return request.headers["X-API-Key"], request.headers.get("X-API-Secret", "")
 
 
-def _basic(request: Request) -> tuple[str, str] | None:
+def basic(request: Request) -> tuple[str, str] | None:
+    """Return the pair of HTTP Basic, if that is there. Raises AuthenticationFailed for half one."""
     scheme, _, told = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "basic":
         return None

@@ -79,6 +79,12 @@ class Account(models.Model):
         default=timedelta(seconds=60),
         help_text="How long a person has to acknowledge that, before the desk does it.",
     )
+    replays_duplicates = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="Where Alpaca's words are spoken: the same order sent again by the same key"
+        " within a minute is answered with the order, and not with a refusal.",
+    )
     # Nothing is sent until its broker's list of orders has been read: our records may be older
     # than what we did.
     unsure_since = models.DateTimeField(null=True, blank=True)
