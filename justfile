@@ -19,6 +19,10 @@ test *arguments:
 chaos *arguments:
     .venv/bin/python -m tests.chaos {{arguments}}
 
+# A thousand brackets at a broker that fails in every way: --trials 1000 --seed 1
+brackets *arguments:
+    .venv/bin/python -m tests.brackets {{arguments}}
+
 # Lint, types, layers, templates, migrations, deployment
 check:
     ./desk check

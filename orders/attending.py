@@ -68,7 +68,7 @@ def brackets_due(*, now: datetime) -> list[UUID]:
             UPDATE orders_order AS o SET tend_at = %(later)s FROM due WHERE o.id = due.id
             RETURNING o.id
             """,
-            {"now": now, "later": now + timing.HANDED_OUT, "most": AT_ONCE},
+            {"now": now, "later": now + timing.TENDED_OUT, "most": AT_ONCE},
         )
         return [order_id for (order_id,) in cursor.fetchall()]
 

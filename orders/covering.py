@@ -16,6 +16,7 @@ from uuid import UUID
 
 from brokers.passport import Strategy
 from brokers.vocabulary import TERMINAL, Leg, OrderClass, Status
+from orders.deriving import Flag
 from orders.models import Order
 from orders.money import EXACT, ZERO, total
 from orders.states import IN_FLIGHT, NEVER_LEFT, UNSENT, Submission
@@ -87,16 +88,18 @@ class Group:
         return total(one.filled_quantity for one in self.entries)
 
     @property
-    def closed(self) -> Decimal:
-        """What the legs have filled."""
-        return total(one.filled_quantity for one in self.legs)
+    def remaining(self) -> Decimal:
+        """What is left of the position, for all that the broker says."""
+        return self._less(done(one) for one in self.legs)
 
     @property
-    def remaining(self) -> Decimal:
-        """What is left of the position. Below zero: more was closed than had been opened."""
-        if self.is_exit:
-            return EXACT.subtract(self._wanted, EXACT.add(self.filled, self.closed))
-        return EXACT.subtract(self.filled, self.closed)
+    def oversold(self) -> Decimal:
+        """How much more was closed than had been opened, as its trades show."""
+        return max(ZERO, -self._less(one.filled_quantity for one in self.legs))
+
+    def _less(self, closed: Iterable[Decimal]) -> Decimal:
+        opened = EXACT.subtract(self._wanted, self.filled) if self.is_exit else self.filled
+        return EXACT.subtract(opened, total(closed))
 
     @property
     def _wanted(self) -> Decimal:
@@ -183,7 +186,7 @@ def _share_out(parts: Sequence[Part], filled: Decimal) -> Decimal:
     over = ZERO
     for part in parts:
         covered = max(ZERO, min(part.quantity, EXACT.subtract(filled, part.covers_from)))
-        closed = total(one.filled_quantity for one in part.pieces)
+        closed = total(done(one) for one in part.pieces)
         part.remaining = max(ZERO, EXACT.subtract(covered, closed))
         over = EXACT.add(over, max(ZERO, EXACT.subtract(closed, covered)))
     for part in reversed(parts):
@@ -215,28 +218,47 @@ def chains(pieces: Iterable[Order]) -> list[list[Order]]:
     return list(found.values())
 
 
+def done(order: Order) -> Decimal:
+    """Return what a leg has closed: what the broker claims counts before its trades are told, or
+    another would be let out for it. A trade taken back, the trades alone show at once."""
+    if Flag.HAS_BUST in order.flags:
+        return order.filled_quantity
+    return max(order.filled_quantity, order.claimed_quantity)
+
+
 def leaves(order: Order) -> Decimal:
-    return order.leaves_quantity or ZERO
+    return max(ZERO, EXACT.subtract(order.quantity or ZERO, done(order)))
+
+
+def standing(chain: Sequence[Order]) -> list[Order]:
+    """Return the orders of a chain but those whose replace the broker has taken: they are gone,
+    though it may have yet to say so. A replace that it rejects leaves the old one as it was."""
+    gone = {
+        one.replaces_id
+        for one in chain
+        if one.submission == Submission.ACCEPTED and one.status != Status.REJECTED
+    }
+    return [one for one in chain if one.id not in gone]
 
 
 def live(pieces: Iterable[Order]) -> Decimal:
     """Return the most that may be live: of an order and its replace, one is."""
     return total(
-        max((leaves(one) for one in chain if may_be_live(one)), default=ZERO)
+        max((leaves(one) for one in standing(chain) if may_be_live(one)), default=ZERO)
         for chain in chains(pieces)
     )
 
 
 def live_pair(part: Part, pair: Sequence[Order]) -> Decimal:
     """Return how much a pair may still close: what its stop filled is off its target too."""
-    stopped = total(one.filled_quantity for one in part.stops_of(pair))
+    stopped = total(done(one) for one in part.stops_of(pair))
     return max(ZERO, EXACT.subtract(live(pair), stopped))
 
 
 def proven(part: Part, leg: Leg, group: Group) -> Decimal:
     """Return how much of a part a leg protects, as the broker has shown."""
     return total(
-        max((leaves(one) for one in chain if is_proven(one, part, group)), default=ZERO)
+        max((leaves(one) for one in standing(chain) if is_proven(one, part, group)), default=ZERO)
         for chain in chains(part.of(leg))
         # While it is not known what became of its replace, the old one may be gone for it.
         if not any(one.is_in_doubt for one in chain)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from brokers.vocabulary import Leg, Status
+from brokers.vocabulary import Leg
 from orders import actors, alarming, auditing
 from orders.actors import Actor
 from orders.covering import Group, may_be_live
-from orders.models import Execution, Incident, Severity
+from orders.models import AuditEvent, Execution, Incident, Severity
 from orders.models.account import Unprotected
 from orders.money import ZERO, plain
 from orders.protecting import Plan
@@ -50,7 +50,7 @@ def _since(group: Group, plan: Plan, *, now: datetime) -> datetime:
     a leg that stood was lost, whichever was later."""
     since = [group.root.submission_at] if group.is_exit else []
     for one in group.legs:
-        if one.leg in plan.lacking and one.broker_order_id and one.status != Status.REPLACED:
+        if one.leg in plan.lacking and one.broker_order_id:
             if not may_be_live(one) or one.submission_code:
                 since.append(one.changed_at)
             elif one.cancel_requested_at is not None:
@@ -111,8 +111,8 @@ def _alarm(group: Group, plan: Plan, says: str, *, now: datetime) -> None:
     of_this = Incident.objects.filter(kind=Kind.UNPROTECTED, subject=f"order:{root.id}")
     known = of_this.open().first()
     account = root.account
-    if known is None and of_this.filter(closed_at__gte=root.unprotected_since).exists():
-        return  # a person has said how it ended
+    if known is None and _is_closed_by_people(group):
+        return  # and said how it ended
     if known is not None:
         if known.acknowledged_at is not None or now < known.last_seen_at + account.answer_within:
             if says not in known.says:
@@ -132,11 +132,26 @@ def _alarm(group: Group, plan: Plan, says: str, *, now: datetime) -> None:
     )
 
 
+def _is_closed_by_people(group: Group) -> bool:
+    """Whether somebody has closed the incident of what is bare now."""
+    root = group.root
+    closed = Incident.objects.filter(
+        kind=Kind.UNPROTECTED, subject=f"order:{root.id}", closed_at__gte=root.unprotected_since
+    )
+    subjects = [f"incident:{number}" for number in closed.values_list("id", flat=True)]
+    return AuditEvent.objects.filter(
+        action="incident.closed",
+        subject__in=subjects,
+        order_id=root.id,
+        actor_kind__in=[AuditEvent.ActorKind.PERSON, AuditEvent.ActorKind.API_KEY],
+    ).exists()
+
+
 def _say_if_oversold(group: Group, *, now: datetime) -> None:
     root, subject = group.root, f"order:{group.root.id}"
     is_ours = group.root.strategy or group.root.flatten_at is not None
-    if is_ours and group.remaining < 0:
-        more = plain(group.remaining.copy_negate())
+    if is_ours and group.oversold > 0:
+        more = plain(group.oversold)
         says = (
             f"The legs of {root} closed {more} more than it had opened: the position in"
             f" {root.account} has turned round by that."

@@ -25,6 +25,7 @@ from orders.covering import (
     live_pair,
     may_be_live,
     proven,
+    standing,
     waived,
 )
 from orders.models import Order
@@ -264,7 +265,12 @@ def _resizes(part: Part, leg: Leg, off: Collection[Leg], group: Group) -> Iterab
         return  # of the right size; or lost, which is another matter
     if any(one.replaces_id and one.submission in UNSENT | IN_FLIGHT for one in pieces):
         return  # one change at a time
-    at_work = [one for one in pieces if one.is_replaceable and one.status != Status.HELD]
+    at_work = [
+        one
+        for chain in chains(pieces)
+        for one in standing(chain)
+        if one.is_replaceable and one.status != Status.HELD
+    ]
     if not at_work:
         return
     largest = max(at_work, key=leaves)
@@ -389,7 +395,7 @@ def _plan_exit(group: Group) -> Plan:
         return Plan(lacking={}, waived=frozenset({Leg.STOP_LOSS}))
     part = Part(covers_from=ZERO, pieces=[*group.entries, *stops])
     shown = total(
-        max((leaves(one) for one in chain if _stands_by(one, part, group)), default=ZERO)
+        max((leaves(one) for one in standing(chain) if _stands_by(one, part, group)), default=ZERO)
         for chain in chains(stops)
     )
     lacking = max(ZERO, EXACT.subtract(min(live(targets), group.remaining), shown))

@@ -11,6 +11,7 @@ CLAIM_GOOD_FOR = 1.0  # seconds from claim to first byte: a machine that slept m
 ARMED_GOOD_FOR = 4.0  # seconds from the lease's begin to the first byte: what 25 s to send leave
 RECORD_WITHIN = 30.0  # seconds of trying to record an answer; then reconciling will find it
 HANDED_OUT = timedelta(seconds=5)  # a look handed to a worker and lost is due again after this
+TENDED_OUT = timedelta(seconds=1)  # the same for a bracket: it takes no broker's answer
 DOORBELL = timedelta(seconds=1)  # a rung doorbell's chance, before the sweep takes over
 WORKING_POLL = timedelta(seconds=15)  # push is a courtesy; this is the guarantee
 PENDING_POLL = timedelta(seconds=3)  # while a cancel, a replace or a missing fill is open

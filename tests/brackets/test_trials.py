@@ -1,0 +1,23 @@
+"""A few of the trials, for every change: `python -m tests.brackets` runs a thousand."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.brackets import sabotage
+from tests.brackets.trial import run
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.mark.parametrize("seed", range(1, 26))
+def test_nothing_is_bare_in_silence(seed: int) -> None:
+    outcome = run(seed)
+    assert not outcome.violations, "\n".join(map(str, [*outcome.violations, outcome.plan]))
+
+
+@pytest.mark.parametrize("name", sabotage.MUTANTS)
+def test_a_defect_is_noticed(name: str) -> None:
+    """The witness has to be able to see it: else its silence would mean nothing."""
+    with sabotage.as_told(name):
+        assert any(run(seed).violations for seed in range(1, 41))
