@@ -316,6 +316,8 @@ def failures(part: Part, leg: Leg) -> list[Order]:
             continue  # what a halt kept here was never tried, and what we cancelled was not lost
         if one.status in {Status.REPLACED, Status.FILLED}:
             continue
+        if one.replaces_id is not None and one.submission != Submission.ACCEPTED:
+            continue  # a change of it came to nothing
         run.append(one)
         worked_for = one.changed_at - one.submission_at
         if one.submission == Submission.ACCEPTED and worked_for > SETTLED_IN:

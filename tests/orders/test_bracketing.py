@@ -2,98 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import replace as with_changes
-from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from django.utils import timezone
 
-from brokers import registry
 from brokers.errors import OutcomeUnknown, Refused
-from brokers.messages import Report, StopLoss, TakeProfit
-from brokers.passport import Passport, Strategy
+from brokers.messages import StopLoss
+from brokers.passport import Strategy
 from brokers.vocabulary import Leg, OrderClass, Status, TimeInForce
-from orders import actors, bracketing, canceling, recording, sending
+from orders import actors, bracketing, canceling
 from orders.models import Incident, Order
-from orders.models.facts import Heard
-from orders.states import Submission
-from tests.factories import place
-from tests.fakes import PASSPORT, ScriptedBroker, call, fill, snapshot
+from tests.fakes import ScriptedBroker, call, snapshot
+from tests.orders.brackets import NATIVE, PAIRS, bare, ends, legs, tells, tend, trades
 
 pytestmark = pytest.mark.django_db
-
-PENDING = with_changes(PASSPORT, classes=frozenset({OrderClass.SIMPLE}))
-PAIRS = with_changes(PASSPORT, classes=frozenset({OrderClass.SIMPLE, OrderClass.OCO}))
-NATIVE = PASSPORT
-
-
-@pytest.fixture
-def terms(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Passport:
-    passport: Passport = getattr(request, "param", PENDING)
-    known = registry.passport
-    monkeypatch.setattr(
-        registry, "passport", lambda name: passport if name == "scripted" else known(name)
-    )
-    return passport
-
-
-@pytest.fixture
-def entry(broker: ScriptedBroker, terms: Passport) -> Order:
-    """Buys 10 at 99.50, to be stopped at 95 and sold at 110; the broker has it."""
-    order = place(
-        wire_id="entry",
-        order_class=OrderClass.BRACKET,
-        take_profit=TakeProfit(limit_price=Decimal(110)),
-        stop_loss=StopLoss(stop_price=Decimal(95)),
-    )
-    sending.send(order.id)
-    order.refresh_from_db()
-    return order
-
-
-def tells(order: Order, *facts: Any) -> None:
-    """The broker tells of an order."""
-    recording.heed(
-        order.account,
-        Report(
-            snapshots=tuple(f for f in facts if not hasattr(f, "execution_id")),
-            fills=tuple(f for f in facts if hasattr(f, "execution_id")),
-        ),
-        heard=Heard.WEBHOOK,
-        evidence="delivery:1",
-        now=timezone.now(),
-    )
-    order.refresh_from_db()
-
-
-def trades(order: Order, name: str, quantity: str) -> None:
-    tells(order, fill(order.ticket(), name, quantity, broker_order_id=order.broker_order_id))
-
-
-def ends(order: Order, status: Status = Status.CANCELED, **changes: Any) -> None:
-    told = {"status": status, "version": 9, "cumulative": order.filled_quantity}
-    tells(order, snapshot(order.ticket(), **told | changes))
-
-
-def tend(order: Order, *, after: float = 0.0) -> None:
-    """Tend a bracket, so many seconds from now, and send what came of it."""
-    bracketing.tend(order.id, now=timezone.now() + timedelta(seconds=after))
-    for leg in Order.objects.filter(submission=Submission.READY):
-        sending.send(leg.id)
-    order.refresh_from_db()
-
-
-def legs(order: Order, leg: Leg | None = None) -> list[Order]:
-    found = order.legs.order_by("id")
-    return list(found if leg is None else found.filter(leg=leg))
-
-
-def bare(order: Order) -> Incident | None:
-    return Incident.objects.filter(
-        kind=Incident.Kind.UNPROTECTED, order=order, closed_at__isnull=True
-    ).first()
 
 
 class TestPending:
