@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
@@ -17,6 +17,13 @@ MUTANTS: dict[str, tuple[Any, str, Any]] = {
     "a leg in doubt is let out again": (covering, "IN_FLIGHT", frozenset({Submission.SENDING})),
 }
 
+# A trial in which it shows.
+SEEDS: dict[str, tuple[int, ...]] = {
+    "the alarm is never raised": (1,),
+    "the sibling is not cancelled": (5,),
+    "a leg in doubt is let out again": (16,),
+}
+
 
 @contextmanager
 def as_told(name: str) -> Iterator[None]:
@@ -27,6 +34,3 @@ def as_told(name: str) -> Iterator[None]:
     target, attribute, broken = MUTANTS[name]
     with patch.object(target, attribute, broken):
         yield
-
-
-Broken = Callable[[], None]

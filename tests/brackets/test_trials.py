@@ -20,4 +20,4 @@ def test_nothing_is_bare_in_silence(seed: int) -> None:
 def test_a_defect_is_noticed(name: str) -> None:
     """The witness has to be able to see it: else its silence would mean nothing."""
     with sabotage.as_told(name):
-        assert any(run(seed).violations for seed in range(1, 41))
+        assert any(run(seed).violations for seed in sabotage.SEEDS[name])

@@ -186,10 +186,9 @@ class Trial:
         self._releases()
         self.is_calm = True
         self._at(35, lambda: None)  # until every lease has lapsed, and every poll has come
-        for leg in (Leg.STOP_LOSS, Leg.TAKE_PROFIT):
-            if self.rng.random() < 0.3:
-                after = self.rng.uniform(30, 90)
-                self._at(after, lambda leg=leg: self._leg_trades(leg, whole=True))
+        if self.rng.random() < 0.5:
+            role = self.rng.choice([Leg.STOP_LOSS, Leg.TAKE_PROFIT])
+            self._at(self.rng.uniform(34, 60), lambda: self._all_trade(role))
 
     def _at(self, seconds: float, act: Callable[[], None]) -> None:
         begin = max(self.desk.now, START)
@@ -224,6 +223,14 @@ class Trial:
         ]
         if live:
             self._trades(self.rng.choice(live), whole=whole)
+
+    def _all_trade(self, role: Leg) -> None:
+        """The market goes where one of the legs is: all of that kind fill whole."""
+        for row in list(self.broker.rows.values()):
+            is_stop = row.ticket.stop_price is not None
+            is_meant = row.ticket.side != self.plan.side and is_stop == (role is Leg.STOP_LOSS)
+            if is_meant and self.broker.works(row):
+                self._trades(row, whole=True)
 
     def _trades(self, row: Row, *, whole: bool) -> None:
         amount = row.leaves if whole else Decimal(self.rng.randint(1, max(1, int(row.leaves) // 2)))
