@@ -88,18 +88,23 @@ class Group:
         return total(one.filled_quantity for one in self.entries)
 
     @property
+    def closed(self) -> Decimal:
+        """What the legs have filled, as their trades show."""
+        return total(one.filled_quantity for one in self.legs)
+
+    @property
     def remaining(self) -> Decimal:
         """What is left of the position, for all that the broker says."""
-        return self._less(done(one) for one in self.legs)
+        return self._less(total(done(one) for one in self.legs))
 
     @property
     def oversold(self) -> Decimal:
         """How much more was closed than had been opened, as its trades show."""
-        return max(ZERO, -self._less(one.filled_quantity for one in self.legs))
+        return max(ZERO, -self._less(self.closed))
 
-    def _less(self, closed: Iterable[Decimal]) -> Decimal:
+    def _less(self, closed: Decimal) -> Decimal:
         opened = EXACT.subtract(self._wanted, self.filled) if self.is_exit else self.filled
-        return EXACT.subtract(opened, total(closed))
+        return EXACT.subtract(opened, closed)
 
     @property
     def _wanted(self) -> Decimal:
