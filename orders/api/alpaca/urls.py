@@ -6,7 +6,15 @@ may hold a slash, which most clients leave as it is.
 
 from django.urls import include, path, re_path
 
-from orders.api.alpaca import accounting, holding, listing, ordering, recounting, scheduling
+from orders.api.alpaca import (
+    accounting,
+    holding,
+    listing,
+    ordering,
+    reckoning,
+    recounting,
+    scheduling,
+)
 from orders.api.alpaca.view import Unknown
 
 app_name = "alpaca"
@@ -15,6 +23,7 @@ v2 = [
     path("account/configurations", accounting.Configurations.as_view()),
     path("account/activities", recounting.Activities.as_view()),
     path("account/activities/<str:activity_type>", recounting.Activities.as_view()),
+    path("account/portfolio/history", reckoning.History.as_view()),
     path("assets", listing.Assets.as_view()),
     path("assets/<path:symbol>", listing.AssetDetail.as_view()),
     path("calendar", scheduling.Calendar.as_view()),
