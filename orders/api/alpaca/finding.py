@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Q
 from rest_framework.request import Request
 
 from brokers.reasons import Reason
@@ -20,6 +20,7 @@ from orders.api.alpaca import naming, showing
 from orders.api.alpaca.fields import choice, count, moment, yes_or_no
 from orders.api.alpaca.refusing import declined, not_found
 from orders.models import Account, Order
+from orders.states import Submission
 
 USUAL, MOST = 50, 500
 MOST_SYMBOLS = 200
@@ -99,8 +100,8 @@ def _found(wanted: Wanted, account: Account) -> Any:
         case "open" if wanted.nested:
             # What protects a position is not to be hidden by its entry's having ended.
             open_orders = Order.objects.filter(account=account).open()
-            legs = open_orders.filter(parent=OuterRef("pk"))
-            orders = orders.filter(Q(pk__in=open_orders.values("pk")) | Exists(legs))
+            protecting = Q(pk__in=_with_open_legs(account))
+            orders = orders.filter(Q(pk__in=open_orders.values("pk")) | protecting)
         case "open":
             orders = orders.open()
         case "closed":
@@ -123,6 +124,19 @@ def _found(wanted: Wanted, account: Account) -> Any:
             orders.filter(~PAIR if shares else Q(pk__in=[]))
         )
     return orders
+
+
+def _with_open_legs(account: Account) -> set[UUID]:
+    """Return the orders that show a leg which is open: the last ones of their chains."""
+    open_legs = Order.objects.filter(account=account, parent__isnull=False).open().order_by()
+    parents = set(open_legs.values_list("parent_id", flat=True))
+    replaced = parents
+    while replaced:
+        followed = Order.objects.filter(replaces__in=replaced, submission=Submission.ACCEPTED)
+        took_place = dict(followed.order_by().values_list("replaces_id", "id"))
+        parents = (parents - took_place.keys()) | set(took_place.values())
+        replaced = set(took_place.values())
+    return parents
 
 
 def _than(order: Order, which: str) -> Q:

@@ -15,12 +15,15 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import OuterRef, Subquery
+from django.contrib.postgres.fields import ArrayField
+from django.db.models import OuterRef, Subquery, UUIDField
+from django.db.models.expressions import RawSQL
 from django.urls import reverse
 
 from brokers.vocabulary import ExecutionKind, OrderClass, OrderType, PositionEffect, TimeInForce
 from orders.api.alpaca import naming, stating
 from orders.api.fields import Moment
+from orders.api.showing import LEGS
 from orders.models import Account, Execution, Order, SnapshotFact
 from orders.models.order import OrderQuerySet
 from orders.money import EXACT, ZERO, average, plain, total
@@ -68,9 +71,7 @@ def several(orders: Iterable[Order], *, nested: bool) -> list[dict[str, Any]]:
     found = list(orders)
     legs: dict[UUID, list[Order]] = {}
     if nested:
-        parents = [order.id for order in found if order.order_class != OrderClass.SIMPLE]
-        for leg in _with_more(Order.objects.filter(parent__in=parents)).order_by("id"):
-            legs.setdefault(leg.parent_id, []).append(leg)  # type: ignore[arg-type]
+        legs = _legs(order.id for order in found if order.order_class != OrderClass.SIMPLE)
     everything = [*found, *(leg for own in legs.values() for leg in own)]
     before = carried(everything)
     shown = []
@@ -80,6 +81,19 @@ def several(orders: Iterable[Order], *, nested: bool) -> list[dict[str, Any]]:
             inside = [one(leg, before=before[leg.id]) for leg in legs.get(order.id, [])]
         shown.append(one(order, before=before[order.id], legs=inside))
     return shown
+
+
+def _legs(parents: Iterable[UUID]) -> dict[UUID, list[Order]]:
+    """Return the legs that each of some orders shows: its own, and those of what it replaced."""
+    shown = Order.objects.filter(id__in=list(parents)).order_by()
+    ids = dict(
+        shown.annotate(
+            leg_ids=RawSQL(LEGS, [], output_field=ArrayField(UUIDField()))  # noqa: S611 — no input
+        ).values_list("id", "leg_ids")
+    )
+    every = {leg for own in ids.values() for leg in own}
+    found = {leg.id: leg for leg in _with_more(Order.objects.filter(id__in=every))}
+    return {parent: [found[leg] for leg in own] for parent, own in ids.items()}
 
 
 def carried(orders: Iterable[Order]) -> dict[UUID, Carried]:

@@ -92,6 +92,25 @@ class TestNested:
 
         assert ids(bot.get("orders?status=open&nested=True")) == [str(parent.id)]
 
+    def test_shows_legs_with_what_took_their_entrys_place(self, bot):
+        entry, legs = family(bot.account, entry="working")
+        Order.objects.filter(id=entry.id).update(status="replaced")
+        successor = OrderFactory(
+            account=bot.account,
+            filled=True,
+            order_class=OrderClass.BRACKET,
+            take_profit_price=120,
+            stop_loss_price=90,
+            strategy="native",
+            replaces=entry,
+            replaces_filled=0,
+        )
+
+        (told,) = bot.get("orders?status=open&nested=true").told
+
+        assert told["id"] == str(successor.id)
+        assert [leg["id"] for leg in told["legs"]] == [str(leg.id) for leg in legs]
+
     def test_limit_counts_parents(self, bot):
         families = [family(bot.account)[0] for _ in range(3)]
 
