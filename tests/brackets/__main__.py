@@ -32,7 +32,7 @@ def main() -> int:
     """Run the trials. Returns 1 if anything was violated, or a share did not come to its end."""
     told = _options()
     if told.share is not None:
-        Path(told.into).write_text(json.dumps([asdict(one) for one in _run(told)]))
+        _run(told)
         return 0
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as place:
@@ -42,15 +42,18 @@ def main() -> int:
             subprocess.Popen([*own, "--share", str(number), "--into", str(file)])
             for number, file in enumerate(files)
         ]
-        ended = [share.wait() for share in shares]
+        try:
+            ended = [share.wait() for share in shares]
+        except KeyboardInterrupt:  # the shares have heard it too: say what they came to
+            ended = [share.wait() for share in shares]
         told_of = [json.loads(file.read_text()) for file in files if file.exists()]
     outcomes = [Outcome(**one) for one in chain(*told_of)]
     print(figures.table(outcomes, took=time.monotonic() - began))
     return 1 if any(ended) or any(outcome.violations for outcome in outcomes) else 0
 
 
-def _run(told: argparse.Namespace) -> list[Outcome]:
-    """Run a share of the trials, on a database of its own."""
+def _run(told: argparse.Namespace) -> None:
+    """Run a share of the trials, on a database of its own. What is done so far is on file."""
     seeds = range(told.seed, told.seed + told.trials)[told.share :: told.jobs]
     outcomes: list[Outcome] = []
     with _desk():
@@ -61,7 +64,10 @@ def _run(told: argparse.Namespace) -> list[Outcome]:
             for seed in seeds:
                 outcomes.append(trial.run(seed))
                 _say(outcomes[-1], is_alone=told.trials == 1)
-    return outcomes
+                outcomes[-1].story.clear()
+                done = Path(told.into).with_suffix(".part")
+                done.write_text(json.dumps([asdict(one) for one in outcomes]))
+                done.rename(told.into)
 
 
 def _say(outcome: Outcome, *, is_alone: bool) -> None:
