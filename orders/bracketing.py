@@ -33,10 +33,10 @@ from orders.covering import Group, may_be_live
 from orders.errors import DeskError, NothingToFlatten
 from orders.exposing import DESK
 from orders.ids import leg_id
+from orders.measures import Action, Cancel, Look, Place, Plan, Resize
 from orders.models import AuditEvent, Order
 from orders.models.order import OrderSource
 from orders.placing import Protects
-from orders.protecting import Cancel, Look, Place, Plan, Resize
 from orders.recording import chaining
 from orders.recording.changing import lock_all, reschedule
 
@@ -184,7 +184,7 @@ def _place(group: Group, action: Place, *, now: datetime) -> list[str]:
     return []
 
 
-def _ask(action: protecting.Action, *, now: datetime) -> None:
+def _ask(action: Action, *, now: datetime) -> None:
     match action:
         case Cancel(order=order):
             canceling.cancel(order.id, actor=DESK, now=now)

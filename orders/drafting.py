@@ -11,8 +11,8 @@ from orders import connecting, placing
 from orders.covering import Group
 from orders.errors import DeskError
 from orders.ids import leg_id
+from orders.measures import Place
 from orders.models import Order
-from orders.protecting import Place
 
 LASTING = (TimeInForce.GTC, TimeInForce.DAY)
 AT_ONCE = (TimeInForce.DAY, TimeInForce.GTC, TimeInForce.IOC)

@@ -9,10 +9,10 @@ from brokers.vocabulary import Leg
 from orders import actors, alarming, auditing
 from orders.actors import Actor
 from orders.covering import Group, may_be_live
+from orders.measures import Plan
 from orders.models import AuditEvent, Execution, Incident, Severity
 from orders.models.account import Unprotected
 from orders.money import ZERO, plain
-from orders.protecting import Plan
 from orders.recording.changing import change, projection
 
 DESK = actors.component("brackets")

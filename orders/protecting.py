@@ -7,8 +7,7 @@ at any time, and after any interruption.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
-from datetime import timedelta
+from dataclasses import replace
 from decimal import Decimal
 
 from brokers.vocabulary import Leg, OrderClass, Status
@@ -19,7 +18,6 @@ from orders.covering import (
     chains,
     cover,
     failures,
-    is_proven,
     leaves,
     live,
     live_pair,
@@ -28,73 +26,32 @@ from orders.covering import (
     standing,
     waived,
 )
+from orders.measures import (
+    ASK_AGAIN,
+    BROKER_SEES_TO_IT,
+    RETRIES,
+    SELDOM,
+    Action,
+    Cancel,
+    Look,
+    Place,
+    Plan,
+    Resize,
+    cancel,
+    cancel_all,
+)
 from orders.models import Order
 from orders.money import EXACT, ZERO, total
-from orders.states import IN_FLIGHT, NEVER_LEFT, UNSENT, Submission
-
-RETRIES = tuple(timedelta(seconds=s) for s in (1, 5, 30))  # after a leg is lost, one after another
-SELDOM = timedelta(minutes=5)  # after that: a person knows, and what was wrong may pass
-BROKER_SEES_TO_IT = timedelta(seconds=5)  # to cancel the sibling of a leg of its own that filled
-ASK_AGAIN = timedelta(seconds=5)  # for a cancel that was refused
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """Let a leg out; with both legs, as a pair of which the broker cancels one when one fills."""
-
-    legs: tuple[Leg, ...]
-    covers_from: Decimal
-    quantity: Decimal
-    number: int  # of the tries for these fills
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resize:
-    """Replace a leg by one for another total."""
-
-    order: Order
-    quantity: Decimal
-    number: int  # of the tries for this order
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cancel:
-    """Cancel what protects nothing any more, or what stands in the way of what would."""
-
-    order: Order
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
-    """Ask the broker for an order: it has not told of its legs, or not that they work."""
-
-    order: Order
-
-
-Action = Place | Resize | Cancel | Look
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What is so, and what is to be done."""
-
-    actions: tuple[Action, ...] = ()
-    lacking: dict[Leg, Decimal]  # by leg, what it should protect and does not, for all we know
-    waived: frozenset[Leg] = frozenset()  # somebody took these off, of what is left
-    is_held_back: bool = False  # the broker has the legs, and does not work them yet
-    is_settling: bool = False  # something is under way: look again soon
-
-    @property
-    def unprotected(self) -> Decimal:
-        return max(self.lacking.values(), default=ZERO)
+from orders.states import IN_FLIGHT, NEVER_LEFT, UNSENT
+from orders.unwinding import plan_exit, plan_flat
 
 
 def plan(group: Group) -> Plan:
     """Return what a bracket's position lacks, and what to do about it now."""
     if group.root.flatten_at is not None:
-        return _plan_flat(group)
+        return plan_flat(group)
     if group.is_exit:
-        return _plan_exit(group)
+        return plan_exit(group)
     if not group.root.strategy:
         return Plan(lacking={})  # entered elsewhere: whoever did that sees to its legs
     covered = cover(group)
@@ -195,15 +152,7 @@ def _cancels(orders: Iterable[Order], group: Group) -> Iterable[Cancel]:
     for one in orders:
         if one.covers_from is None and group.now < latest + BROKER_SEES_TO_IT:
             continue
-        yield from _cancel(one, group)
-
-
-def _cancel(one: Order, group: Group) -> Iterable[Cancel]:
-    if not may_be_live(one) or one.cancel_requested_at is not None:
-        return
-    if one.cancel_refused and group.now < one.changed_at + ASK_AGAIN:
-        return  # the broker is being asked how the order stands
-    yield Cancel(order=one)
+        yield from cancel(one, group)
 
 
 # Size, and what was lost ------------------------------------------------------------------
@@ -232,16 +181,11 @@ def _mend_pairs(
     surplus = EXACT.subtract(total(live_pair(part, pair) for pair in pairs), part.remaining)
     for pair in pairs:
         if Leg.STOP_LOSS not in off and _lost_its_stop(part, pair, group):
-            yield from _cancels_all(pair, group)
+            yield from cancel_all(pair, group)
     if surplus > 0:
-        yield from _cancels_all(pairs[-1], group)
+        yield from cancel_all(pairs[-1], group)
     elif surplus < 0 and not off and not group.is_halted and _may_try(part, Leg.TAKE_PROFIT, group):
         yield _place(part, group.roles, quantity=-surplus)
-
-
-def _cancels_all(orders: Iterable[Order], group: Group) -> Iterable[Cancel]:
-    for one in orders:
-        yield from _cancel(one, group)
 
 
 def _lost_its_stop(part: Part, pair: Sequence[Order], group: Group) -> bool:
@@ -276,14 +220,14 @@ def _resizes(part: Part, leg: Leg, off: Collection[Leg], group: Group) -> Iterab
     largest = max(at_work, key=leaves)
     quantity = EXACT.subtract(largest.quantity or ZERO, surplus)
     if quantity <= largest.filled_quantity:
-        yield from _cancel(largest, group)
+        yield from cancel(largest, group)
     elif group.resizes and not _was_refused(largest, quantity, pieces):
         if not group.is_halted:
             tried = sum(one.replaces_id == largest.id for one in pieces)
             yield Resize(order=largest, quantity=quantity, number=tried)
     elif surplus > 0:
         # Too much would turn the position round: better nothing for a moment, and then right.
-        yield from _cancel(largest, group)
+        yield from cancel(largest, group)
     elif leg not in off and not group.is_halted and _may_try(part, leg, group):
         yield _place(part, (leg,), quantity=-surplus)
 
@@ -318,7 +262,7 @@ def _repairs(part: Part, off: Collection[Leg], group: Group) -> Iterable[Action]
     targets = [one for one in part.of(Leg.TAKE_PROFIT) if may_be_live(one)]
     if group.pairs and due == [Leg.STOP_LOSS] and targets:
         # What is to be sold may be set aside for the target: the two go out again as a pair.
-        yield from _cancels_all(targets, group)
+        yield from cancel_all(targets, group)
         return
     for leg in due:
         if leg == Leg.TAKE_PROFIT and not _stop_stands(part, off, group):
@@ -371,69 +315,3 @@ def _stop_stands(part: Part, off: Collection[Leg], group: Group) -> bool:
     if Leg.STOP_LOSS not in group.roles or Leg.STOP_LOSS in off:
         return True
     return proven(part, Leg.STOP_LOSS, group) > 0 or is_given_up(part, Leg.STOP_LOSS)
-
-
-# An exit in two, and a way out ------------------------------------------------------------
-
-
-def _plan_exit(group: Group) -> Plan:
-    """An exit in two was placed as one; that its stop is there has to be seen."""
-    stops = [one for one in group.legs if one.leg != Leg.EXIT]
-    targets = [one for one in group.entries if may_be_live(one)]
-    if group.terms.submission != Submission.ACCEPTED:
-        return Plan(lacking={})
-    if group.remaining <= 0:
-        unneeded = [one for one in (*targets, *stops) if may_be_live(one)]
-        latest = max(one.changed_at for one in (*group.entries, *group.legs))
-        actions: list[Action] = []
-        if group.now >= latest + BROKER_SEES_TO_IT:
-            actions += _cancels_all(unneeded, group)
-        waits = any(one.cancel_requested_at is None for one in unneeded)
-        return Plan(actions=tuple(actions), lacking={}, is_settling=waits)
-    taken_off = any(one.id in group.cancelled_by_people for one in stops)
-    if taken_off or any(one.cancel_requested_at is not None for one in targets):
-        return Plan(lacking={}, waived=frozenset({Leg.STOP_LOSS}))
-    part = Part(covers_from=ZERO, pieces=[*group.entries, *stops])
-    shown = total(
-        max((leaves(one) for one in standing(chain) if _stands_by(one, part, group)), default=ZERO)
-        for chain in chains(stops)
-    )
-    lacking = max(ZERO, EXACT.subtract(min(live(targets), group.remaining), shown))
-    look = [Look(order=group.terms)] if lacking and not any(map(may_be_live, stops)) else []
-    return Plan(
-        actions=tuple(look),
-        lacking={Leg.STOP_LOSS: lacking} if lacking else {},
-        is_settling=bool(lacking),
-    )
-
-
-def _stands_by(order: Order, part: Part, group: Group) -> bool:
-    """Works, or is held for its sibling, which has the shares."""
-    if order.submission == Submission.ACCEPTED and order.status == Status.HELD:
-        return not order.submission_code and order.cancel_requested_at is None
-    return is_proven(order, part, group)
-
-
-def _plan_flat(group: Group) -> Plan:
-    """Close what is left at the market, once nothing else of the bracket may trade."""
-    exits = [one for one in group.legs if one.leg == Leg.EXIT]
-    others = [*group.entries, *(one for one in group.legs if one.leg != Leg.EXIT)]
-    live_ones = [one for one in others if may_be_live(one)]
-    # In a halt nothing can be closed: then what protects it stays until it can.
-    to_cancel = group.entries if group.is_halted and not group.is_exit else others
-    actions: list[Action] = []
-    if not (group.is_halted and group.is_exit):
-        actions += _cancels_all(to_cancel, group)
-    remaining = group.remaining
-    if remaining > 0 and not group.is_halted and not [*live_ones, *filter(may_be_live, exits)]:
-        lost = [one for one in exits if one.submission not in NEVER_LEFT]
-        waits = (timedelta(), *RETRIES)
-        if not exits or group.now >= exits[-1].changed_at + waits[min(len(lost), len(RETRIES))]:
-            actions.append(
-                Place(legs=(Leg.EXIT,), covers_from=ZERO, quantity=remaining, number=len(exits))
-            )
-    lacking = {Leg.EXIT: remaining} if remaining > 0 else {}
-    waits_for = any(one.cancel_requested_at is None for one in live_ones)
-    return Plan(
-        actions=tuple(actions), lacking=lacking, is_settling=bool(actions or lacking or waits_for)
-    )

@@ -14,9 +14,9 @@ from brokers.passport import Strategy
 from brokers.vocabulary import Leg, OrderClass
 from orders import bracketing, covering, protecting, timing
 from orders.covering import Group
+from orders.measures import Plan
 from orders.models import Order
 from orders.money import EXACT, ZERO
-from orders.protecting import Plan
 from orders.web import phrasing
 from orders.web.amounts import amount, price
 

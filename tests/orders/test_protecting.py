@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from brokers.passport import Strategy
 from brokers.vocabulary import TERMINAL, Leg, OrderClass, OrderType, Side, Status
 from orders.covering import AT_WORK, Group
+from orders.measures import Cancel, Look, Place, Plan, Resize
 from orders.models import Order
-from orders.protecting import Cancel, Look, Place, Plan, Resize, plan
+from orders.protecting import plan
 from orders.states import Submission
 
 D, S = Decimal, Submission
