@@ -294,3 +294,67 @@ class TestByClientOrderId:
 
     def test_wants_one(self, bot):
         check_declined(bot.get("orders:by_client_order_id"), 422, 40010001, "client_order_id")
+
+
+class TestShown:
+    @pytest.mark.parametrize(
+        ("traits", "status", "stamp"),
+        [
+            ({"filled": True}, "filled", "filled_at"),
+            ({"canceled": True}, "canceled", "canceled_at"),
+            ({"rejected": True}, "rejected", "failed_at"),
+            ({"refused": True}, "rejected", "failed_at"),
+            ({"working": True, "status": "expired"}, "expired", "expired_at"),
+            ({"working": True, "status": "replaced"}, "replaced", "replaced_at"),
+            ({"submission": "expired_unsent"}, "expired", "expired_at"),
+            ({"submission": "withdrawn"}, "canceled", "canceled_at"),
+            ({"submission": "blocked"}, "rejected", "failed_at"),
+            ({"working": True}, "new", None),
+            ({"part_filled": True}, "partially_filled", None),
+            ({"unknown": True}, "pending_new", None),
+        ],
+    )
+    def test_says_when_it_ended_and_how(self, bot, traits, status, stamp):
+        order = OrderFactory(account=bot.account, **traits)
+
+        told = bot.get(f"orders/{order.id}").told
+
+        stamps = ("filled_at", "canceled_at", "failed_at", "expired_at", "replaced_at")
+        assert told["status"] == status
+        assert [name for name in stamps if told[name]] == ([stamp] if stamp else [])
+
+    def test_part_of_it_filled(self, bot):
+        order = OrderFactory(account=bot.account, part_filled=True)
+
+        told = bot.get(f"orders/{order.id}").told
+
+        assert (told["qty"], told["filled_qty"]) == ("10", "4")
+        assert told["filled_avg_price"] == "99.5"
+
+    def test_until_a_date_is_until_cancelled_with_an_end(self, bot):
+        """Alpaca's clients have no word for it."""
+        until = timezone.now() + timedelta(days=2)
+        order = OrderFactory(
+            account=bot.account, working=True, time_in_force="gtd", expires_at=until
+        )
+
+        told = bot.get(f"orders/{order.id}").told
+
+        assert told["time_in_force"] == "gtc"
+        assert told["expires_at"].startswith(f"{until:%Y-%m-%dT%H:%M:%S}")
+
+    def test_trailing_stop_has_the_stop_where_it_stands(self, bot):
+        order = OrderFactory(
+            account=bot.account,
+            working=True,
+            order_type="trailing_stop",
+            limit_price=None,
+            trail_price=5,
+            trailing_stop_price=95,
+            high_water_mark=100,
+        )
+
+        told = bot.get(f"orders/{order.id}").told
+
+        assert (told["stop_price"], told["hwm"], told["trail_price"]) == ("95", "100", "5")
+        assert told["trail_percent"] is None
