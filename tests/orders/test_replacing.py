@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace as with_changes
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from django.utils import timezone
 
 from brokers.errors import OutcomeUnknown
+from brokers.vocabulary import TimeInForce
 from orders import actors, connecting, placing, replacing, sending
 from orders.errors import BadTicket, NotReplaceable, OrderIdTaken
 from orders.models import Order
@@ -41,6 +43,17 @@ class TestReplace:
         new.refresh_from_db()
         assert (new.submission, new.replaces) == (Submission.ACCEPTED, order)
         assert new.attempts.get().kind == "replace"
+
+    def test_for_the_day_has_no_date_any_more(self, broker: ScriptedBroker) -> None:
+        until = timezone.now() + timedelta(days=2)
+        order = OrderFactory(working=True, time_in_force=TimeInForce.GTD, expires_at=until)
+
+        new = replace(order, time_in_force=TimeInForce.GTC)
+        sending.send(new.id)
+
+        assert (new.time_in_force, new.expires_at) == (TimeInForce.GTC, None)
+        [(_, ticket, _)] = broker.replaced
+        assert (ticket.time_in_force, ticket.expires_at) == (TimeInForce.GTC, None)
 
     def test_repeated_is_the_same_replace(self, broker: ScriptedBroker) -> None:
         order = OrderFactory(working=True)
