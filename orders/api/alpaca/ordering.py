@@ -82,11 +82,13 @@ class OrderDetail(View):
         asked = accepting.changes(request)
         before = showing.carried([old])[old.id]
         changes = _changes(old, asked, already=before.sized)
-        self.about = About(ticket=with_changes(old.terms(), **changes), status=stating.status(old))
+        name = asked.get("client_order_id") or str(intent_id())
+        proposal = with_changes(old.terms(), wire_id=name, **changes)
+        self.about = About(ticket=proposal, status=stating.status(old))
         try:
             order, is_new = replacing.replace(
                 old,
-                client_order_id=asked.get("client_order_id") or str(intent_id()),
+                client_order_id=name,
                 **changes,
                 source=OrderSource.API,
                 actor=actor_of(request),

@@ -92,7 +92,9 @@ def _declined(error: Exception, about: wording.About | None) -> Declined:
             return Declined(503, 50310000, f"the broker does not answer: {error}")
         case OperationalError() | InterfaceError():
             log.warning("database_away", error=str(error))
-            return Declined(503, 50310000, DATABASE_AWAY)
+            ticket = about.ticket if about else None
+            named = {"client_order_id": ticket.wire_id} if ticket else {}
+            return Declined(503, 50310000, DATABASE_AWAY, **named)
         case _:
             log.error("request_failed", exc_info=error)
             return Declined(500, 50010000, "internal server error occurred")

@@ -135,6 +135,22 @@ class TestFault:
         check_declined(answer, 500, 50010000)
         assert "division" not in answer.content.decode()
 
+    @pytest.mark.parametrize("given", [..., "mine"])
+    def test_of_the_database_tells_the_id_that_makes_it_repeatable(self, bot, monkeypatch, given):
+        asked = []
+
+        def away(account, ticket, **rest):
+            asked.append(ticket.wire_id)
+            raise OperationalError("away")
+
+        monkeypatch.setattr(placing, "place", away)
+
+        answer = bot.place(client_order_id=given)
+
+        check_declined(answer, 503, 50310000, "repeat the request with the same client_order_id")
+        assert [answer.told["client_order_id"]] == asked
+        assert given is ... or asked == [given]
+
     def test_of_the_database(self, bot, monkeypatch):
         def away(*args):
             raise OperationalError("connection to server at 10.0.0.7 failed")
