@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
+from math import inf
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
@@ -23,6 +24,7 @@ from orders import (
     bracketing,
     canceling,
     connecting,
+    guarding,
     ids,
     placing,
     recording,
@@ -30,7 +32,7 @@ from orders import (
     sweeping,
     timing,
 )
-from orders.models import Account, Feed, Order
+from orders.models import Account, Feed, Heartbeat, Order
 from orders.models.facts import Heard
 from orders.recording import Claim
 from orders.states import AttemptKind
@@ -190,9 +192,16 @@ class Desk:
         """Let the desk's code see this trial's clock, broker and bells, and no others."""
         known = registry.passport
         count = iter(range(10**9))
+        # What a process asks once alone, and a database writes once, would tell its first trial
+        # from the others.
+        Heartbeat.objects.get_or_create(name="sweep", defaults={"at": self.now})
+        guarding.is_sure(self.account.id)
         with ExitStack() as stack:
             for target, name, new in (
                 (timing, "database_now", lambda: self.now),
+                # However slow this machine is: its own clock is no part of the trial.
+                (timing, "CLAIM_GOOD_FOR", inf),
+                (timing, "ARMED_GOOD_FOR", inf),
                 (connecting, "connect", lambda account: self.broker),
                 (
                     registry,
