@@ -22,6 +22,7 @@ from orders.money import EXACT, ZERO, total
 from orders.states import IN_FLIGHT, NEVER_LEFT, UNSENT, Submission
 
 TOGETHER = timedelta(seconds=60)  # a pair whose legs end so close to each other ended as one
+HEARD_AGAIN = timedelta(seconds=5)  # the least time after which a pair had no stop
 SETTLED_IN = timedelta(seconds=60)  # a leg that worked so long was not refused in disguise
 
 # Said of an order that the broker has and works, or will work when its moment comes.
@@ -287,6 +288,32 @@ def is_proven(order: Order, part: Part, group: Group) -> bool:
         and (one.id == order.parent_id or group.terms.status == Status.FILLED)
         for one in siblings
     )
+
+
+def unheard(pieces: Sequence[Order], group: Group) -> list[Order]:
+    """Return the pairs that have ended, and of whose stop nobody has told.
+
+    It may be the stop that ended them, by filling: then nothing is left to protect. The broker is
+    to be heard again, and to have had time, before its silence means that there was none.
+    """
+    told = {one.parent_id for one in pieces}
+    return [
+        one
+        for one in pieces
+        if one.order_class == OrderClass.OCO
+        and one.submission == Submission.ACCEPTED
+        and one.status in TERMINAL - {Status.FILLED, Status.REPLACED}
+        and one.id not in told
+        and one.replaces_id not in told
+        and not heard_again(one, group)
+    ]
+
+
+def heard_again(order: Order, group: Group) -> bool:
+    """Whether the broker has spoken of an order since it last changed, and had time to."""
+    if order.heard_at is None or group.now < order.changed_at + HEARD_AGAIN:
+        return False
+    return order.heard_at > order.changed_at
 
 
 # What was lost, and what was taken off ----------------------------------------------------

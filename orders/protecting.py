@@ -24,6 +24,7 @@ from orders.covering import (
     may_be_live,
     proven,
     standing,
+    unheard,
     waived,
 )
 from orders.measures import (
@@ -166,6 +167,8 @@ def _changes(part: Part, off: Collection[Leg], group: Group) -> list[Action]:
     actions: list[Action] = []
     for leg in group.roles:
         actions += _resizes(part, leg, off, group)
+    if ended := unheard(part.pieces, group):
+        return [*actions, *(Look(order=one) for one in ended)]
     actions += _repairs(part, off, group)
     return actions
 
@@ -184,6 +187,8 @@ def _mend_pairs(
             yield from cancel_all(pair, group)
     if surplus > 0:
         yield from cancel_all(pairs[-1], group)
+    elif ended := unheard(part.pieces, group):
+        yield from (Look(order=one) for one in ended)
     elif surplus < 0 and not off and not group.is_halted and _may_try(part, Leg.TAKE_PROFIT, group):
         yield _place(part, group.roles, quantity=-surplus)
 
@@ -249,9 +254,9 @@ def _repairs(part: Part, off: Collection[Leg], group: Group) -> Iterable[Action]
     if group.is_native:
         untold = [leg for leg in missing if not part.of(leg)]
         if untold:
+            # Not told of is not lost: it may work, or have closed what is left.
             yield Look(order=group.terms)
-        # Not told of is not lost: the broker may well work it.
-        missing = [leg for leg in missing if leg not in untold]
+            return
     if group.is_halted or not missing:
         return
     due = [leg for leg in missing if _may_try(part, leg, group)]

@@ -9,11 +9,13 @@ from orders.covering import (
     Group,
     Part,
     chains,
+    heard_again,
     is_proven,
     leaves,
     live,
     may_be_live,
     standing,
+    unheard,
 )
 from orders.measures import (
     BROKER_SEES_TO_IT,
@@ -78,6 +80,9 @@ def plan_flat(group: Group) -> Plan:
     if not (group.is_halted and group.is_exit):
         actions += cancel_all(to_cancel, group)
     remaining = group.remaining
+    if remaining > 0 and (unsure := _unsure(group)):
+        looks = tuple(Look(order=one) for one in unsure)
+        return Plan(actions=(*actions, *looks), lacking={Leg.EXIT: remaining}, is_settling=True)
     if remaining > 0 and not group.is_halted and not [*live_ones, *filter(may_be_live, exits)]:
         lost = [one for one in exits if one.submission not in NEVER_LEFT]
         waits = (timedelta(), *RETRIES)
@@ -90,3 +95,12 @@ def plan_flat(group: Group) -> Plan:
     return Plan(
         actions=tuple(actions), lacking=lacking, is_settling=bool(actions or lacking or waits_for)
     )
+
+
+def _unsure(group: Group) -> list[Order]:
+    """Return the orders that may have legs which nobody has told of: they may trade, or have."""
+    found = unheard(group.legs, group)
+    told = {one.leg for one in group.legs}
+    if group.is_native and not group.is_exit and not told.issuperset(group.roles):
+        found += [one for one in (group.terms,) if not heard_again(one, group)]
+    return found

@@ -363,6 +363,27 @@ class TestPairs:
         assert stop.status == Status.CANCELED
         assert book.plan().actions == (pair("40", number=1),)
 
+    def test_ended_before_its_stop_was_told_of_it_may_be_that_the_stop_filled(
+        self, book: Book
+    ) -> None:
+        head = self.head(book, status=Status.CANCELED)
+        book.passes(60)
+        assert book.plan().actions == (Look(order=head),)
+        assert book.plan().lacking == {STOP: 40, TARGET: 40}
+        book.entry.flatten_at = book.now
+        assert Look(order=head) in book.plan().actions
+        assert not [one for one in book.plan().actions if isinstance(one, Place)]
+        book.entry.flatten_at = None
+        stop = self.stop_of(book, head, Status.NEW)
+        book.fills(stop, "40")
+        assert book.plan() == Plan(lacking={})
+
+    def test_ended_and_heard_of_again_without_a_stop_it_had_none(self, book: Book) -> None:
+        head = self.head(book, status=Status.CANCELED)
+        book.passes(5)
+        head.heard_at = book.now
+        assert book.plan().actions == (pair("40", number=1),)
+
     def test_taken_off_by_somebody_both_stay_off(self, book: Book) -> None:
         head = self.head(book, status=Status.CANCELED)
         self.stop_of(book, head, Status.CANCELED)
@@ -433,6 +454,13 @@ class TestNative:
     def test_never_told_of_is_asked_for_and_never_doubled(self, book: Book) -> None:
         book.fills(book.entry, "100")
         book.passes(10_000)
+        assert book.plan().actions == (Look(order=book.entry),)
+
+    def test_with_one_untold_the_other_is_not_let_out_again(self, book: Book) -> None:
+        """The target may have filled, and ended the stop."""
+        self.told(book, STOP, Status.CANCELED)
+        book.fills(book.entry, "100")
+        book.passes(60)
         assert book.plan().actions == (Look(order=book.entry),)
 
     def test_a_stop_lost_alone_goes_out_again_with_its_target(self, book: Book) -> None:
@@ -543,6 +571,15 @@ class TestFlat:
         book.leg(EXIT, "40", Status.CANCELED, filled_quantity=D(15))
         book.passes(1)
         assert book.plan().actions == (place(EXIT, "25", number=1),)
+
+    def test_legs_that_nobody_told_of_hold_it_up(self) -> None:
+        book = Book(Strategy.NATIVE)
+        book.fills(book.entry, "100")
+        book.entry.flatten_at = book.now
+        assert book.plan().actions == (Look(order=book.entry),)
+        book.passes(5)
+        book.entry.heard_at = book.now
+        assert book.plan().actions == (place(EXIT, "100"),)
 
     def test_in_a_halt_what_protects_it_stays(self, book: Book) -> None:
         book.leg(STOP, "40")
