@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
@@ -32,7 +32,8 @@ def main() -> int:
     """Run the trials. Returns 1 if anything was violated, or a share did not come to its end."""
     told = _options()
     if told.share is not None:
-        _run(told)
+        with suppress(KeyboardInterrupt):
+            _run(told)
         return 0
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as place:
