@@ -261,10 +261,23 @@ def live_pair(part: Part, pair: Sequence[Order]) -> Decimal:
     return max(ZERO, EXACT.subtract(live(pair), stopped))
 
 
+def covers(order: Order, part: Part) -> Decimal:
+    """Return how much a leg may still close. Of a pair, what its other half did is off it too."""
+    for pair in chains(one for one in part.pieces if one.order_class == OrderClass.OCO):
+        if order in pair:
+            return max(ZERO, EXACT.subtract(leaves(order), total(map(done, part.stops_of(pair)))))
+        if order.parent_id in {one.id for one in pair}:
+            return max(ZERO, EXACT.subtract(leaves(order), total(map(done, pair))))
+    return leaves(order)
+
+
 def proven(part: Part, leg: Leg, group: Group) -> Decimal:
     """Return how much of a part a leg protects, as the broker has shown."""
     return total(
-        max((leaves(one) for one in standing(chain) if is_proven(one, part, group)), default=ZERO)
+        max(
+            (covers(one, part) for one in standing(chain) if is_proven(one, part, group)),
+            default=ZERO,
+        )
         for chain in chains(part.of(leg))
         # While it is not known what became of its replace, the old one may be gone for it.
         if not any(one.is_in_doubt for one in chain)

@@ -347,6 +347,19 @@ class TestPairs:
         book.fills(stop, "5")
         assert book.plan() == Plan(lacking={})
 
+    def test_of_two_for_the_same_fills_each_counts_for_what_it_can_yet_close(
+        self, book: Book
+    ) -> None:
+        book.fills(book.entry, "20")
+        heads = self.head(book, "50"), self.head(book, "10", Status.CANCELED)
+        stop = self.stop_of(book, heads[0], Status.NEW)
+        self.stop_of(book, heads[1], Status.CANCELED)
+        stop.quantity = D(50)
+        book.fills(heads[0], "13")
+        book.fills(stop, "12")
+        # Of 60, 25 are closed, and the first can close 25 of the 35 that are left.
+        assert book.plan().lacking == {STOP: 10, TARGET: 10}
+
     def test_after_a_bust_it_is_too_large(self, book: Book) -> None:
         head = self.head(book)
         self.stop_of(book, head)
