@@ -35,6 +35,7 @@ class Aim:
     brokers: tuple[str, ...] = ("paper",)  # empty: all
     cancels: float = 0.15
     replaces: float = 0.0
+    brackets: float = 0.1  # of what programs place
     every: int = 12
     trouble: tuple[Trouble, ...] = ()
     halts: bool = False
@@ -221,6 +222,11 @@ MUTANTS: Mapping[str, Mutant] = {
         aim=Aim(
             every=40, trouble=(("partition", {"link": "broker", "seconds": 45, "how": "refuse"}),)
         ),
+    ),
+    "brackets_untended": Mutant(
+        says="Once a bracket's entry is placed, nobody looks after its legs.",
+        expected=("C15",),
+        aim=Aim(orders=120, brokers=(), brackets=0.5, cancels=0.0),
     ),
     "connections_leak": Mutant(
         says="Each request to a broker leaves a connection to PostgreSQL open.",

@@ -362,6 +362,11 @@ def audit_skipped() -> None:
     put("orders.auditing.write", write)
 
 
+@mutant
+def brackets_untended() -> None:
+    put("orders.bracketing.tend", lambda _original, *_args, **_kwargs: None)
+
+
 # --- webhooks -------------------------------------------------------------------------------------
 
 

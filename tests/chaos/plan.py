@@ -10,7 +10,7 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from brokers import registry
@@ -33,8 +33,15 @@ SYMBOLS = ("AAPL", "MSFT", "AMD", "NVDA", "KO", "TSLA", "SPY")
 REFUSED = ("HALT", "CLSD")  # not tradable, and never open: a broker's plain no
 CENT = Decimal("0.01")
 
-CANCELS, REPLACES, DOUBLES, PAGES, REFUSALS = 0.15, 0.05, 0.20, 0.04, 0.02
-BRACKETS = 0.10
+DOUBLES, PAGES, REFUSALS = 0.20, 0.04, 0.02
+
+
+class Shares(NamedTuple):
+    """How much of what programs place is cancelled, is replaced, and has legs."""
+
+    cancels: float = 0.15
+    replaces: float = 0.05
+    brackets: float = 0.10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +103,7 @@ def make(seed: int, *, orders: int) -> Plan:
     return Plan(
         seed=seed,
         brokers=brokers,
-        intents=[_intent(dice, number, brokers, CANCELS, REPLACES) for number in range(orders)],
+        intents=[_intent(dice, number, brokers, Shares()) for number in range(orders)],
         weathers=list(forecast(dice, orders, brokers)),
         halts=list(_halts(dice, orders, brokers)),
         forgeries=list(_forgeries(dice, orders, brokers)),
@@ -107,11 +114,11 @@ def aimed(seed: int, aim: Aim) -> Plan:
     """Return a small plan, for a defect that shows under one kind of trouble."""
     dice = random.Random(f"{seed}:plan")
     brokers = aim.brokers or known_brokers()
-    orders = aim.orders
+    orders, shares = aim.orders, Shares(aim.cancels, aim.replaces, aim.brackets)
     return Plan(
         seed=seed,
         brokers=brokers,
-        intents=[_intent(dice, n, brokers, aim.cancels, aim.replaces) for n in range(orders)],
+        intents=[_intent(dice, n, brokers, shares) for n in range(orders)],
         weathers=[
             Weather(from_intent=0, broker=broker, name="aimed", faults=aim.dials)
             for broker in brokers
@@ -136,17 +143,14 @@ def _forgeries(dice: random.Random, orders: int, brokers: Sequence[str]) -> Iter
         )
 
 
-def _intent(
-    dice: random.Random, number: int, brokers: Sequence[str], cancels: float, replaces: float
-) -> Intent:
+def _intent(dice: random.Random, number: int, brokers: Sequence[str], shares: Shares) -> Intent:
     broker = brokers[number % len(brokers)]
     by_page = dice.random() < PAGES
     terms = _terms(dice, registry.passport(broker))
     name = str(UUID(int=dice.getrandbits(128), version=4)) if by_page else _name(dice, number)
-    drawn = dice.random()
-    if not by_page and dice.random() < BRACKETS:
+    drawn, has_legs = dice.random(), not by_page and dice.random() < shares.brackets
+    if has_legs:
         terms = _bracket(dice, terms, registry.passport(broker))
-        replaces = 0.0  # of an order with legs is another matter
     intent = Intent(
         number=number,
         broker=broker,
@@ -157,9 +161,9 @@ def _intent(
         at_once=dice.random() < 0.5,
         after=dice.choice((0.0, 0.05, 0.5, 2.0, 6.0)),
     )
-    if drawn < cancels:
+    if drawn < shares.cancels:
         return replace(intent, later="cancel")
-    if drawn < cancels + replaces:
+    if drawn < shares.cancels + shares.replaces and not has_legs:  # those are another matter
         return replace(
             intent,
             terms=terms | _resting(dice, terms, registry.passport(broker)),

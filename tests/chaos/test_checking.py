@@ -202,6 +202,10 @@ DOCTORED: dict[str, tuple[str, World]] = {
     "a secret in a log": ("C12", a_world(secrets_found=("worker-1.log: a credential",))),
     "claimed too late": ("C13", a_world(attempts=(attempt(armed_at=at(30)),))),
     "sent much too late": ("C13", a_world(requests=(request(at=at(60)),))),
+    "a bracket's position without its stop": (
+        "C15",
+        a_world(orders=(order(order_class="bracket", wants_stop=True),)),
+    ),
     "a leaked connection": ("C14", a_world(left_over=("web-1: 3 connections",))),
 }
 

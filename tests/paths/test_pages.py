@@ -160,7 +160,8 @@ def test_a_bracket_is_placed_by_the_ticket_and_its_family_lives_on_another_page(
 
     # The exchange has all three: the legs come to Ben's rows, held until the entry fills.
     expect(row(ben, href.strip("/").split("/")[-1])).to_contain_text("bracket", timeout=SOON)
-    expect(ben.locator("#rows tr", has_text="target")).to_contain_text("Held", timeout=SOON)
+    theirs = ben.locator("#rows tr[data-say^='Sell to close 20 AAPL']")
+    expect(theirs.filter(has_text="target")).to_contain_text("Held", timeout=SOON)
     ben.goto(desk.url + href)
     family = ben.locator(".family")
     expect(family).to_contain_text("Nothing has filled", timeout=SOON)
