@@ -23,6 +23,24 @@ settings.register_profile(
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 
+# What drives whole desks and browsers takes longest. Begun first, it doesn't end alone.
+LONGEST = ("tests/paths/", "tests/chaos/", "tests/browser/")
+
+
+@pytest.hookimpl(trylast=True)  # after all were shuffled
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let processes that share the work take a file each, and one of them all that wants a desk."""
+    for item in items:
+        place = item.nodeid.partition("::")[0]
+        group = LONGEST[0] if place.startswith(LONGEST[0]) else place
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=_takes_longest)
+
+
+def _takes_longest(item: pytest.Item) -> int:
+    return next((at for at, place in enumerate(LONGEST) if item.nodeid.startswith(place)), 9)
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _flush_grow_only_tables() -> Iterator[None]:
     """Let Django empty the tables between tests, which their triggers rightly refuse."""
