@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Context, Decimal, Inexact, InvalidOperation
 
 from brokers.errors import InvalidTicket
 
 MOST = Decimal("1e12")  # larger than any real order, and safely inside the database's columns
+# Sums of amounts as brokers tell them: it raises rather than round.
+EXACT = Context(prec=80, traps=[Inexact, InvalidOperation])
 DECIMALS = 9  # the finest quantity or price any of our brokers takes
 
 

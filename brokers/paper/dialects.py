@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from brokers.alpaca import words as alpaca
 from brokers.classifying import Problem, Refusals
 from brokers.parsing import parse_time, parse_whole, storable
 from brokers.vocabulary import Status
@@ -30,25 +31,6 @@ PAPER_STATUSES = {
     "expired": Status.EXPIRED,
     "replaced": Status.REPLACED,
 }
-ALPACA_STATUSES = {
-    "pending_new": Status.PENDING_NEW,
-    "accepted": Status.ACCEPTED,
-    "accepted_for_bidding": Status.ACCEPTED,
-    "held": Status.HELD,
-    "new": Status.NEW,
-    "partially_filled": Status.PARTIALLY_FILLED,
-    "pending_cancel": Status.PENDING_CANCEL,
-    "pending_replace": Status.PENDING_REPLACE,
-    "stopped": Status.STOPPED,
-    "suspended": Status.SUSPENDED,
-    "done_for_day": Status.DONE_FOR_DAY,
-    "calculated": Status.CALCULATED,
-    "filled": Status.FILLED,
-    "canceled": Status.CANCELED,
-    "expired": Status.EXPIRED,
-    "rejected": Status.REJECTED,
-    "replaced": Status.REPLACED,
-}
 TAPP_STATUSES = {
     "pending_new": Status.PENDING_NEW,
     "new": Status.NEW,
@@ -61,7 +43,7 @@ TAPP_STATUSES = {
     "rejected": Status.REJECTED,
 }
 CLEARSTREET_STATUSES = {
-    **{word.upper(): status for word, status in ALPACA_STATUSES.items()},
+    **{word.upper(): status for word, status in alpaca.STATUSES.items()},
     "QUEUED": Status.ACCEPTED,
     "PENDING_TRIGGER": Status.NEW,
 }
@@ -136,13 +118,6 @@ PAPER_REFUSALS = Refusals(
     ),
     duplicate=frozenset({"duplicate_client_order_id"}),
     absent=frozenset({"not_found"}),
-)
-# A duplicate has the code of a bad parameter, and only its text tells them apart.
-ALPACA_REFUSALS = Refusals(
-    dialect="alpaca",
-    definitive=frozenset({"40010001", "40310000", "42210000", "40410000"}),
-    duplicate=frozenset({"40010001 client_order_id must be unique"}),
-    absent=frozenset({"40410000"}),
 )
 TAPP_REFUSALS = Refusals(
     dialect="tapp",
@@ -222,15 +197,6 @@ def read_problem(told: Any) -> Problem | None:
             return None
 
 
-def _alpaca_problem(told: Any) -> Problem | None:
-    match told:
-        case {"code": int(code), "message": str(message)}:
-            unique = "client_order_id must be unique"
-            return _problem(f"{code} {unique}" if unique in message else str(code), message)
-        case _:
-            return None
-
-
 def _tapp_problem(told: Any) -> Problem | None:
     match told:
         case {"error": {"code": str(code), "message": str(message)}}:
@@ -306,9 +272,9 @@ class Dialect:
 
 PAPER = Dialect(statuses=PAPER_STATUSES, tells_version=True)
 ALPACA = Dialect(
-    statuses=ALPACA_STATUSES,
-    refusals=ALPACA_REFUSALS,
-    read_problem=_alpaca_problem,
+    statuses=alpaca.STATUSES,
+    refusals=alpaca.REFUSALS,
+    read_problem=alpaca.read_problem,
     declines_misses=True,
 )
 TAPP = Dialect(statuses=TAPP_STATUSES, refusals=TAPP_REFUSALS, read_problem=_tapp_problem)

@@ -163,7 +163,7 @@ def one(
         "ratio_qty": None,
         "subtag": None,
         "source": None,
-        "blotter": _beyond(order),
+        "blotter": _beyond(order, before),
     }
 
 
@@ -207,7 +207,7 @@ def _intent(order: Order) -> str | None:
     return f"{order.side}_to_{PositionEffect(order.position_effect)}"
 
 
-def _beyond(order: Order) -> dict[str, Any]:
+def _beyond(order: Order, before: Carried) -> dict[str, Any]:
     """Return what Alpaca has no field for, and nobody should have to guess."""
     return {
         "submission": str(order.submission),
@@ -216,6 +216,7 @@ def _beyond(order: Order) -> dict[str, Any]:
         "warnings": order.warnings,
         "leg": str(order.leg) or None,
         "parent": _name(order.parent_id),
+        "carried_filled_qty": plain(before.filled) if order.replaces_id else None,
     }
 
 

@@ -90,6 +90,7 @@ class TestReplace:
         agree(bot, broker, old, first["id"])
         told = bot.get(f"orders/{first['id']}").told
         assert (told["qty"], told["filled_qty"], told["filled_avg_price"]) == ("12", "4", "99")
+        assert told["blotter"]["carried_filled_qty"] == "4"
 
         answer = bot.ask("PATCH", f"orders/{first['id']}", {"qty": 4})
         check_declined(answer, 422, RULE, "qty must be > filled_qty")

@@ -69,6 +69,7 @@ class TestOrder:
                 "warnings": [],
                 "leg": None,
                 "parent": None,
+                "carried_filled_qty": None,
             },
         }
 

@@ -1,0 +1,1 @@
+"""Alpaca: its words, and an account there, on paper or live."""
