@@ -256,16 +256,16 @@ class TestCancelAll:
     @pytest.mark.parametrize(
         ("which", "found"),
         [
-            ({}, {"a", "b", "c"}),
-            ({"symbol": "A"}, {"a", "b"}),
-            ({"side": Side.SELL}, {"b", "c"}),
-            ({"symbol": "A", "side": Side.SELL}, {"b"}),
-            ({"symbol": "NONE"}, set()),
+            ({}, "abc"),
+            ({"symbol": "A"}, "ab"),
+            ({"side": Side.SELL}, "bc"),
+            ({"symbol": "A", "side": Side.SELL}, "b"),
+            ({"symbol": "NONE"}, ""),
         ],
         ids=repr,
     )
     def test_of_one_symbol_or_side(
-        self, broker: ScriptedBroker, which: dict[str, Any], found: set[str]
+        self, broker: ScriptedBroker, which: dict[str, Any], found: str
     ) -> None:
         account = AccountFactory()
         place(account, symbol="A", wire_id="a")
@@ -275,7 +275,7 @@ class TestCancelAll:
 
         told = self.cancel_all(account, **which)
 
-        assert {one.order.client_order_id for one in told} == found
+        assert {one.order.client_order_id for one in told} == set(found)
         assert Order.objects.filter(submission=Submission.WITHDRAWN).count() == len(found)
 
     def test_what_can_t_be_cancelled_keeps_nothing_else_from_it(
