@@ -70,7 +70,7 @@ def test_postgres_recovers_from_an_immediate_stop(desk: ChaosDesk) -> None:
 
     assert death.cause == "stop"
     assert desk.wait_until_up("postgres")
-    assert "not properly shut down" in desk.log_tail("postgres")
+    assert "not properly shut down" in desk.log_tail("postgres", 100_000)
 
 
 def test_redis_stays_away_for_as_long_as_asked(desk: ChaosDesk) -> None:
