@@ -11,9 +11,20 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 pages = get_asgi_application()  # first: it loads the apps that the imports below need
 
 from config.origins import FromOurPages, refuse  # noqa: E402
+from orders.api.alpaca.streaming import sockets as alpaca  # noqa: E402
 from orders.web import sockets  # noqa: E402
 from webhooks import door  # noqa: E402
 
+pages_only = FromOurPages(
+    AuthMiddlewareStack(
+        URLRouter(
+            [
+                *sockets.routes,
+                re_path(r"", refuse),  # type: ignore[arg-type, list-item]
+            ]
+        )
+    )
+)
 application = ProtocolTypeRouter(
     {
         # Deliveries take the short way; everything else is a page or an API call.
@@ -23,15 +34,11 @@ application = ProtocolTypeRouter(
                 re_path(r"", pages),  # type: ignore[arg-type, list-item]
             ]
         ),
-        "websocket": FromOurPages(
-            AuthMiddlewareStack(
-                URLRouter(
-                    [
-                        *sockets.routes,
-                        re_path(r"", refuse),  # type: ignore[arg-type, list-item]
-                    ]
-                )
-            )
+        "websocket": URLRouter(
+            [
+                *alpaca.routes,  # programs: they show a key, and come from no page
+                re_path(r"", pages_only),  # type: ignore[arg-type, list-item]
+            ]
         ),
     }
 )

@@ -154,7 +154,7 @@ def _is_whole(quantity: Decimal | None, filled: Decimal, governing: Snapshot | N
 def live_fills(fills: Iterable[Fill]) -> list[Fill]:
     """Return the fills that stand: a bust wins, else the highest correction, else the original."""
     trades: dict[tuple[object, ...], Fill] = {}
-    for fill in sorted(fills, key=_authority):
+    for fill in sorted(fills, key=authority):
         trades[fill.broker_order_id, fill.execution_id, fill.trade_date] = fill
     return [fill for fill in trades.values() if fill.kind is not ExecutionKind.BUST]
 
@@ -190,7 +190,8 @@ def digest(snapshot: Snapshot) -> str:
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
 
-def _authority(fill: Fill) -> tuple[int, int, Decimal, Decimal, int]:
+def authority(fill: Fill) -> tuple[int, int, Decimal, Decimal, int]:
+    """Return what decides between the words on one trade: the highest of them stands."""
     weight = (ExecutionKind.FILL, ExecutionKind.CORRECT, ExecutionKind.BUST).index(fill.kind)
     # A trade itself has no later word: only what calls itself a correction may take of it.
     revision = 0 if fill.kind is ExecutionKind.FILL else fill.revision

@@ -37,7 +37,7 @@ class KeyAuthentication(BaseAuthentication):
         if key is None:
             raise AuthenticationFailed
         bind_contextvars(key=key.key)
-        _note_use(key)
+        note_use(key)
         return key, key
 
     def pair(self, request: Request) -> tuple[str, str] | None:
@@ -107,6 +107,7 @@ def basic(request: Request) -> tuple[str, str] | None:
     return key, secret
 
 
-def _note_use(key: ApiKey) -> None:
+def note_use(key: ApiKey) -> None:
+    """Keep when a key was last used, to the minute."""
     if key.last_used_at is None or timezone.now() - key.last_used_at > NOTE_USE_EVERY:
         ApiKey.objects.filter(pk=key.pk).update(last_used_at=Now())

@@ -24,9 +24,9 @@ from django.db import Error as DatabaseAway
 from django.db import close_old_connections
 from django.utils import timezone
 
+from orders.nudges import Nudges
 from orders.web import frames, rereading
 from orders.web.lines import Line
-from orders.web.nudges import Nudges
 from orders.web.rereading import Changes, Visitor
 
 log = structlog.get_logger(__name__)

@@ -10,8 +10,8 @@ from django.db import OperationalError
 from config.environment import RedisSpellings
 from embedded.running import running
 from embedded.valkey import Valkey
-from orders import announcing
-from orders.web import nudges, rereading
+from orders import announcing, nudges
+from orders.web import rereading
 from tests.live.desk import a_person, an_account, place
 from tests.live.pages import Page, opened, session_of
 

@@ -70,8 +70,12 @@ def standing(account: Account) -> QuerySet[Execution]:
 def activity_id(execution: Execution) -> str:
     """Return a trade's id as an activity: its moment, and a number of ours that looks like one."""
     at = execution.executed_at.astimezone(UTC)
-    number = UUID(int=SHAPE | execution.pk)
-    return f"{at:%Y%m%d%H%M%S}{at.microsecond // 1000:03}::{number}"
+    return f"{at:%Y%m%d%H%M%S}{at.microsecond // 1000:03}::{execution_id(execution)}"
+
+
+def execution_id(execution: Execution) -> UUID:
+    """Return a trade's id: brokers have words of any kind for it, and Alpaca's clients a UUID."""
+    return UUID(int=SHAPE | execution.pk)
 
 
 def _wanted(account: Account, told: Mapping[str, str]) -> QuerySet[Execution]:

@@ -41,15 +41,16 @@ FINAL = frozenset({"filled", "canceled", "expired", "rejected", "replaced"})
 def status(order: Order) -> str:
     """Return an order's status. `successor_submission` says how far its replacement got."""
     if order.has_ended:
-        return _heard(order)
+        return heard(order)
     if order.cancel_requested_at is not None:
         return "pending_cancel"
     if getattr(order, "successor_submission", None) in UNSENT | IN_FLIGHT:
         return "pending_replace"
-    return _heard(order)
+    return heard(order)
 
 
-def _heard(order: Order) -> str:
+def heard(order: Order) -> str:
+    """Return its status whatever is asked of it: a pending cancel or replace does not show."""
     submission = Submission(order.submission)
     if submission is not Submission.ACCEPTED or order.status is None:
         return UNHEARD[submission]

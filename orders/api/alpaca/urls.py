@@ -15,6 +15,7 @@ from orders.api.alpaca import (
     recounting,
     scheduling,
 )
+from orders.api.alpaca.streaming import sending
 from orders.api.alpaca.view import Unknown
 
 app_name = "alpaca"
@@ -28,6 +29,7 @@ v2 = [
     path("assets/<path:symbol>", listing.AssetDetail.as_view()),
     path("calendar", scheduling.Calendar.as_view()),
     path("clock", scheduling.Clock.as_view()),
+    path("events/trades", sending.Events.as_view()),
     path("orders", ordering.Orders.as_view()),
     path("orders:by_client_order_id", ordering.ByClientOrderId.as_view()),
     path("orders/<str:order_id>", ordering.OrderDetail.as_view()),
