@@ -9,6 +9,7 @@ from brokers.adapter import BrokerAdapter
 from brokers.paper import impersonating
 from brokers.paper.adapter import PaperAdapter
 from brokers.passport import Passport
+from brokers.streams import BrokerStream
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,12 +17,14 @@ class Broker:
     """How to connect to a broker, and on what terms.
 
     `adapter` verifies and reads its webhooks, which needs no connection;
-    `credentials` are the names of what an account has to bring.
+    `credentials` are the names of what an account has to bring; `stream` is how its news are
+    listened to where it tells them over a connection of ours.
     """
 
     adapter: type[BrokerAdapter]
     connect: Callable[[Mapping[str, str], str], BrokerAdapter]
     credentials: tuple[str, ...]
+    stream: BrokerStream | None = None
 
     @property
     def passport(self) -> Passport:

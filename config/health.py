@@ -21,7 +21,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, JsonResponse
 
 from orders import attending, guarding, timing
-from orders.models import Feed
+from orders.models import Feed, Stream
 
 log = structlog.get_logger(__name__)
 
@@ -95,9 +95,17 @@ def _feeds() -> Part:
         return Part(DEGRADED, f"{silent} of {feeds.count()} brokers do not answer.")
     if unsure := feeds.filter(account__unsure_since__isnull=False).count():
         return Part(DEGRADED, f"{unsure} of {feeds.count()} accounts wait for a whole round.")
+    if broken := _broken_streams():
+        return Part(DEGRADED, f"The streams of {broken} of {feeds.count()} accounts are not live.")
     if suspect := feeds.filter(suspect_since__isnull=False).count():
-        return Part(DEGRADED, f"The webhooks of {suspect} of {feeds.count()} accounts do not come.")
+        return Part(DEGRADED, f"News of {suspect} of {feeds.count()} accounts is not pushed.")
     return Part(OK, "No broker is silent.")
+
+
+def _broken_streams() -> int:
+    now = timing.database_now()
+    well = {Stream.State.LIVE, Stream.State.UNWANTED}
+    return sum(stream.state_at(now) not in well for stream in Stream.objects.all())
 
 
 def _anchor() -> Part:

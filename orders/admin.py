@@ -22,6 +22,7 @@ from orders.models import (
     Order,
     ParkedFact,
     SnapshotFact,
+    Stream,
 )
 
 COUNTED = 10_000  # rows a list counts before it says no more than "that many"
@@ -211,3 +212,10 @@ class ParkedFactAdmin(Window):
 @admin.register(Heartbeat)
 class HeartbeatAdmin(Window):
     list_display = ("name", "at")
+
+
+@admin.register(Stream)
+class StreamAdmin(Window):
+    list_display = ("account", "state", "since", "heard_at", "connects", "failures", "held_until")
+    list_filter = ("state",)
+    list_select_related = ("account",)

@@ -61,6 +61,7 @@ def sweep(*, directly: bool = False) -> None:
     for account_id in attending.accounts_due(now=timing.database_now()):
         _hand_out(sweep_account, account_id, directly=directly)
     recording.judge_feeds(now=timing.database_now())
+    recording.judge_streams(now=timing.database_now())
 
 
 @shared_task

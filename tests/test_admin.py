@@ -10,7 +10,7 @@ from django.utils import timezone
 from orders import placing, sending
 from orders.actors import component
 from orders.admin import ReadOnly
-from orders.models import Account, ApiKey, Grant, Heartbeat, Order, ParkedFact
+from orders.models import Account, ApiKey, Grant, Heartbeat, Order, ParkedFact, Stream
 from tests.factories import AccountFactory, UserFactory, a_ticket
 from tests.fakes import fill
 from webhooks.models import (
@@ -66,6 +66,7 @@ def desk(db, broker):
         subscription=subscription, event="e", about="a", body="<b>", made_at=now, due_at=now
     )
     Heartbeat.objects.create(name="sweep", at=now)
+    Stream.objects.create(account=account, since=now, error="<b>")
     order, _ = placing.place(account, a_ticket(), source="api", actor=component("tests"), now=now)
     broker.script.append(broker.has(order.ticket(), fill(order.ticket(), "e1", "1")))
     sending.send(order.id)
@@ -83,8 +84,8 @@ def address(model, page, *args):
 def test_there_is_a_window_on_everything_but_secrets():
     assert [model._meta.object_name for model in WINDOWS] == [
         *("Account", "ApiKey", "Attempt", "AuditEvent", "Execution", "Grant", "Heartbeat"),
-        *("Order", "ParkedFact", "SnapshotFact", "Delivery", "Endpoint", "Notice", "Quarantined"),
-        "Subscription",
+        *("Order", "ParkedFact", "SnapshotFact", "Stream", "Delivery", "Endpoint", "Notice"),
+        *("Quarantined", "Subscription"),
     ]
 
 

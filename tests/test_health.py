@@ -12,7 +12,7 @@ from django.utils import timezone
 from config import health
 from config.health import Part
 from orders import guarding
-from orders.models import Feed, Heartbeat
+from orders.models import Feed, Heartbeat, Stream
 from tests.factories import AccountFactory
 
 
@@ -80,7 +80,16 @@ class TestReady:
         status, overall, parts = ask(client)
 
         assert (status, overall) == (200, "degraded")
-        assert parts["brokers"]["says"] == "The webhooks of 1 of 1 accounts do not come."
+        assert parts["brokers"]["says"] == "News of 1 of 1 accounts is not pushed."
+
+    def test_is_degraded_where_nobody_keeps_a_stream(self, client, swept):
+        now = timezone.now()
+        Stream.objects.create(account=AccountFactory(), state="live", since=now, held_until=now)
+
+        status, overall, parts = ask(client)
+
+        assert (status, overall) == (200, "degraded")
+        assert parts["brokers"]["says"] == "The streams of 1 of 1 accounts are not live."
 
     def test_is_degraded_without_an_anchor(self, client, swept):
         Heartbeat.objects.filter(name="anchor").delete()

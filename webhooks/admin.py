@@ -31,8 +31,8 @@ class Receptions(Rows):
 
 @admin.register(Endpoint)
 class EndpointAdmin(Window):
-    list_display = ("__str__", "account", "created_at", "decommissioned_at")
-    list_filter = ("account",)
+    list_display = ("__str__", "account", "origin", "created_at", "decommissioned_at")
+    list_filter = ("origin", "account")
     list_select_related = ("account",)
     exclude = ("token",)  # whoever knows it may at least knock
     inlines = (Secrets, Receptions)
@@ -41,7 +41,7 @@ class EndpointAdmin(Window):
 @admin.register(Delivery)
 class DeliveryAdmin(Window):
     list_display = ("received_at", "delivery_id", "endpoint", "event", "state", "failures")
-    list_filter = ("state", "is_contradicting", "endpoint__account")
+    list_filter = ("state", "endpoint__origin", "is_contradicting", "endpoint__account")
     list_select_related = ("endpoint__account",)
     search_fields = ("delivery_id__exact",)
     exclude = ("body", "digest")

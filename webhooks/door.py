@@ -22,18 +22,16 @@ from django.db import Error as DatabaseTrouble
 
 from brokers.errors import Untrusted
 from brokers.http import redacted
-from orders.ringing import ring
+from webhooks.calling import Bell
 from webhooks.keeping import Keeper, Parcel
 from webhooks.noting import Notes
 from webhooks.quarantining import Stray
-from webhooks.tasks import understand
 from webhooks.trusting import Gate, gate_of
 
 log = structlog.get_logger(__name__)
 
 LARGEST = 256 * 1024  # bytes
 TOKEN = re.compile(r"[0-9a-f]{32}")
-RING_EVERY = 0.05  # seconds; one bell for a burst
 BODY_WITHIN = 15.0  # seconds for a body to arrive
 
 
@@ -52,7 +50,7 @@ class Door:
     def __init__(self) -> None:
         self._keepers: dict[asyncio.AbstractEventLoop, asyncio.Task[Keeper]] = {}
         self._noted: dict[asyncio.AbstractEventLoop, Notes] = {}
-        self._ringing: asyncio.Task[None] | None = None
+        self._bell = Bell()
 
     async def __call__(
         self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable
@@ -69,12 +67,11 @@ class Door:
             )
         else:
             await _answer(send, 204, b"", {}, request_id)
-            self._ring()
+            self._bell.ring()
 
     async def close(self) -> None:
         """Finish what is under way on this loop and let its connections go."""
-        if self._ringing is not None:
-            await self._ringing
+        await self._bell.close()
         notes = self._noted.pop(asyncio.get_running_loop(), None)
         if notes is not None:
             await notes.close()
@@ -134,10 +131,6 @@ class Door:
             self._keepers[loop] = loop.create_task(Keeper.open())
         return self._keepers[loop]
 
-    def _ring(self) -> None:
-        if self._ringing is None or self._ringing.done():
-            self._ringing = asyncio.create_task(_ring_soon())
-
 
 async def _open_gate(token: str) -> Gate:
     try:
@@ -149,12 +142,6 @@ async def _open_gate(token: str) -> Gate:
     if gate.is_decommissioned:
         raise Answered(410, "decommissioned", "This endpoint takes no more deliveries.")
     return gate
-
-
-async def _ring_soon() -> None:
-    await asyncio.to_thread(ring, understand)
-    await asyncio.sleep(RING_EVERY)
-    await asyncio.to_thread(ring, understand)  # for what was kept while the first bell rang
 
 
 async def _read(receive: ASGIReceiveCallable, headers: Mapping[str, str]) -> bytes:

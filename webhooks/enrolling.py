@@ -15,7 +15,7 @@ from django.db import transaction
 from orders import alarming, auditing
 from orders.actors import Actor
 from orders.models import Account, Incident
-from webhooks.models import Endpoint, EndpointSecret
+from webhooks.models import Endpoint, EndpointSecret, Origin, new_stream_name
 from webhooks.quarantining import reverify
 from webhooks.trusting import gate_to
 
@@ -41,6 +41,23 @@ def enroll(
     EndpointSecret.seal(endpoint, value, slot=1, created_at=now).save(force_insert=True)
     _record("endpoint.opened", endpoint, actor=actor, now=now)
     return endpoint, value
+
+
+@transaction.atomic
+def enroll_stream(account: Account, *, actor: Actor, now: datetime) -> Endpoint:
+    """Return what an account's stream is kept under, opened if need be. It has no address and no
+    secret: nothing gets in there but what we read from the broker ourselves.
+    """
+    live = Endpoint.objects.filter(
+        account=account, origin=Origin.STREAM, decommissioned_at__isnull=True
+    )
+    if (found := live.first()) is not None:
+        return found
+    opened = Endpoint.objects.create(
+        account=account, origin=Origin.STREAM, token=new_stream_name(), created_at=now
+    )
+    _record("stream.opened", opened, actor=actor, now=now)
+    return opened
 
 
 @transaction.atomic
@@ -90,9 +107,11 @@ def retire(secret: EndpointSecret, *, actor: Actor, now: datetime) -> bool:
 def decommission(endpoint: Endpoint, *, actor: Actor, now: datetime) -> bool:
     """Take no more deliveries at an endpoint: senders are told 410, for good.
 
-    Returns False if that was so before.
+    Returns False if that was so before. Raises Unfit for a stream.
     """
     endpoint = Endpoint.objects.select_for_update(no_key=True).get(id=endpoint.id)
+    if endpoint.origin == Origin.STREAM:
+        raise Unfit("It is a stream. It ends when nothing can happen in its account any more.")
     if endpoint.decommissioned_at is not None:
         return False
     endpoint.decommissioned_at = now
@@ -114,6 +133,8 @@ def _locked(endpoint: Endpoint) -> Endpoint:
     found: Endpoint = Endpoint.objects.select_for_update(no_key=True).get(id=endpoint.id)
     if found.decommissioned_at is not None:
         raise Unfit("This endpoint takes no more deliveries. Open another.")
+    if found.origin == Origin.STREAM:
+        raise Unfit("It is a stream: we connect to the broker, and nobody delivers to it.")
     return found
 
 

@@ -23,7 +23,7 @@ from django.db.models.functions import Greatest
 from brokers import registry
 from brokers.errors import Untrusted
 from orders.secrets import SecretUnreadable, unseal
-from webhooks.models import Endpoint, EndpointSecret
+from webhooks.models import Endpoint, EndpointSecret, Origin
 
 log = structlog.get_logger(__name__)
 
@@ -144,7 +144,7 @@ def _read() -> _Known:
         secrets: dict[UUID, list[EndpointSecret]] = {}
         for secret in active:
             secrets.setdefault(secret.endpoint_id, []).append(secret)
-        endpoints = Endpoint.objects.values_list(
+        endpoints = Endpoint.objects.filter(origin=Origin.WEBHOOK).values_list(
             "token", "id", "account__broker", "decommissioned_at"
         )
         gates = {

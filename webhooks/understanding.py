@@ -15,12 +15,13 @@ from psycopg.errors import DeadlockDetected, SerializationFailure
 
 from brokers import registry
 from brokers.errors import Unreadable
+from brokers.messages import Delivery as Told
 from brokers.messages import Fill, Report, Snapshot
 from orders import alarming, recording
 from orders.models import Account, Incident, Order, ParkedFact
 from orders.models.facts import Heard
 from orders.recording import LearnedMeanwhile
-from webhooks.models import Delivery
+from webhooks.models import Delivery, Origin
 
 log = structlog.get_logger(__name__)
 
@@ -68,7 +69,7 @@ def take_in(delivery: Delivery, *, now: datetime, heard_at: datetime | None = No
     """
     account = delivery.endpoint.account
     try:
-        told = registry.BROKERS[account.broker].adapter.read_webhook(bytes(delivery.body))
+        told = _read(delivery)
     except Unreadable as error:
         return Outcome(state=State.DEAD, note=f"Unreadable: {error}")
     event = told.event[:64]
@@ -79,7 +80,7 @@ def take_in(delivery: Delivery, *, now: datetime, heard_at: datetime | None = No
     heeded = recording.heed_within(
         account,
         told.report,
-        heard=Heard.WEBHOOK,
+        heard=Heard.STREAM if _is_of_stream(delivery) else Heard.WEBHOOK,
         evidence=f"delivery:{delivery.id}",
         now=now,
         heard_at=heard_at,
@@ -104,7 +105,7 @@ def note_known_since(*, now: datetime) -> int:
     for delivery in looked_at:
         account = delivery.endpoint.account
         try:
-            message = registry.BROKERS[account.broker].adapter.read_webhook(bytes(delivery.body))
+            message = _read(delivery)
         except Exception:  # it could be read once; what is wrong now must not stop the others
             log.exception("delivery_unreadable_now", delivery=delivery.id)
             continue
@@ -119,6 +120,20 @@ def note_known_since(*, now: datetime) -> int:
     return parked.filter(id__in=known).update(
         state=State.UNDERSTOOD, note="Its order became known after it."
     )
+
+
+def _read(delivery: Delivery) -> Told:
+    """Parse a delivery in the words of the door that it came by. Raises Unreadable."""
+    broker, body = registry.BROKERS[delivery.endpoint.account.broker], bytes(delivery.body)
+    if not _is_of_stream(delivery):
+        return broker.adapter.read_webhook(body)
+    if broker.stream is None:
+        raise Unreadable("This broker has no stream any more.")
+    return broker.stream.read(body)
+
+
+def _is_of_stream(delivery: Delivery) -> bool:
+    return delivery.endpoint.origin == Origin.STREAM
 
 
 def _parked() -> QuerySet[Delivery]:
@@ -250,7 +265,7 @@ def _alarm_if_foreign(delivery: Delivery, report: Report, *, now: datetime) -> N
         subject=f"{delivery.endpoint.place}:foreign",
         says=f"Delivery {delivery.delivery_id} is about order {foreign[0] or foreign[1]}, which"
         " another account of this desk has. It was not applied there. See where the broker sends"
-        " each account's webhooks.",
+        " each account's webhooks, and whose credentials this account has.",
         evidence=f"delivery:{delivery.id}",
         now=now,
     )

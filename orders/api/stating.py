@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.utils import timezone
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -11,7 +12,35 @@ from brokers.vocabulary import Environment, Leg, OrderType, Side
 from orders.api.fields import Amount, Choice, Moment
 from orders.api.showing import OrderShown, Shown
 from orders.closing import Closing
-from orders.models import Incident, Order, Severity
+from orders.models import Incident, Order, Severity, Stream
+from orders.models.stream import StreamState
+
+
+class StreamShown(Shown):
+    """The open connection over which a broker tells its news. Working orders are asked after
+    whatever its state, and more often while it is not live.
+    """
+
+    state = serializers.SerializerMethodField()
+    since = serializers.SerializerMethodField()
+    heard_at = Moment(allow_null=True, help_text="It last told something.")
+    connects = serializers.IntegerField(help_text="How often it was connected.")
+    error = serializers.SerializerMethodField()
+    retry_at = Moment(allow_null=True, help_text="It is connected again then.")
+
+    @extend_schema_field(Choice(StreamState.values))
+    def get_state(self, stream: Stream) -> str:
+        """`live`: connected, and all that was missed before is known; `delayed`: not all yet."""
+        return stream.state_at(timezone.now()).value
+
+    @extend_schema_field(Moment())
+    def get_since(self, stream: Stream) -> str:
+        return Moment().to_representation(stream.since_at(timezone.now()))
+
+    @extend_schema_field({"type": "string"})
+    def get_error(self, stream: Stream) -> str:
+        """Why it is not live; empty while it is."""
+        return stream.failure_at(timezone.now())
 
 
 class FeedShown(Shown):
@@ -22,6 +51,9 @@ class FeedShown(Shown):
     pushed_at = Moment(allow_null=True, help_text="It last told something unasked.")
     silent_since = Moment(allow_null=True, help_text="The desk's requests fail since then.")
     failure = serializers.CharField()
+    stream = StreamShown(
+        allow_null=True, help_text="null where the broker tells its news in another way."
+    )
 
 
 class BalanceShown(Shown):

@@ -14,6 +14,7 @@ from orders.models.reconciliation import Break, Reconciliation
 from orders.models.ruling import Ruling
 from orders.models.sign_in import SignInLink
 from orders.models.snapshot import SnapshotFact
+from orders.models.stream import Stream
 from orders.models.timeline import Timeline
 
 __all__ = [
@@ -37,5 +38,6 @@ __all__ = [
     "Severity",
     "SignInLink",
     "SnapshotFact",
+    "Stream",
     "Timeline",
 ]

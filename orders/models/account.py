@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
@@ -15,6 +15,9 @@ from brokers.vocabulary import Environment, OrderType
 from orders import secrets
 from orders.ids import uuid7
 from orders.models.frozen import frozen, keep_all
+
+if TYPE_CHECKING:
+    from orders.models.stream import Stream
 
 
 class Role(models.TextChoices):
@@ -170,3 +173,8 @@ class Feed(models.Model):
 
     def __str__(self) -> str:
         return f"Feed of {self.account_id}"
+
+    @property
+    def stream(self) -> Stream | None:
+        """The open connection to the broker, where it tells its news over one."""
+        return getattr(self.account, "stream", None)

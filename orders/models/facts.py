@@ -8,5 +8,6 @@ class Heard(models.TextChoices):
 
     ANSWER = "answer", "Answer"  # the broker's answer to a request of ours
     WEBHOOK = "webhook", "Webhook"
+    STREAM = "stream", "Stream"  # over a connection that we keep open to the broker
     POLL = "poll", "Poll"  # we asked
     PERSON = "person", "Person"

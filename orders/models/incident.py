@@ -33,7 +33,7 @@ class IncidentKind(models.TextChoices):
     EXTERNAL = "external", "Orders entered elsewhere"
     UNREADABLE = "unreadable", "An order that can't be taken over"
     AUTH_REFUSED = "auth_refused", "Credentials refused"
-    FEED_SILENT = "feed_silent", "Webhooks do not come"
+    FEED_SILENT = "feed_silent", "News does not come by itself"
     DEAD_LETTER = "dead_letter", "A delivery that can't be understood"
     UNVERIFIED = "unverified", "Deliveries that no secret signed"
     RESTORED = "restored", "The database is not the one we left"

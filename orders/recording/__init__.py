@@ -28,6 +28,7 @@ from orders.recording.ruling import Word, rule
 from orders.recording.ruling import confirm as confirm_ruling
 from orders.recording.ruling import drop as drop_ruling
 from orders.recording.sifting import sift
+from orders.recording.streaming import ask_for_missed, has_missed, judge_streams
 from orders.recording.transcribing import Unadoptable
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "adopt",
     "all_taken",
     "ask_cancel",
+    "ask_for_missed",
     "check_now",
     "claim_cancel",
     "claim_submission",
@@ -49,10 +51,12 @@ __all__ = [
     "drop_ruling",
     "escalate",
     "expire",
+    "has_missed",
     "heed",
     "heed_waiting",
     "heed_within",
     "judge_feeds",
+    "judge_streams",
     "lapse",
     "leave",
     "note_look",

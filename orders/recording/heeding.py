@@ -24,6 +24,7 @@ from orders.recording.noticing import CONFLICT, DENIED
 from orders.states import Submission
 
 Fact = Snapshot | Fill
+PUSHED = {Heard.WEBHOOK, Heard.STREAM}  # told us unasked
 
 
 class LearnedMeanwhile(Exception):
@@ -174,7 +175,7 @@ def _merge_all(
     if sorted_.strays:
         # Who brought them may have more to say of them; and the record goes before the feed.
         auditing.hold(account.id)
-    if hearing.heard == Heard.WEBHOOK and hearing.is_live:
+    if hearing.heard in PUSHED and hearing.is_live:
         listening.note_pushed(account, sorted_.facts, is_news=news, now=now)
     elif hearing.heard == Heard.POLL and moved:
         listening.note_polled(moved, now=now)

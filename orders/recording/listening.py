@@ -1,6 +1,7 @@
-"""Notes which door brought the news first: webhooks that do not come are not to be relied on.
+"""Notes which door brought the news first: what does not push news is not to be relied on.
 
-What polling found is held against a feed unless a webhook tells of the same order soon after.
+What polling found is held against a feed unless a webhook or the stream tells of the same order
+soon after.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from django.db.models import F
 from orders import alarming, auditing
 from orders.models import Account, Feed, Incident, Order
 
-PUSHED_WITHIN = timedelta(seconds=10)  # a webhook may be so much slower than a poll
+PUSHED_WITHIN = timedelta(seconds=10)  # what is pushed may be so much slower than a poll
 SUSPECT_AFTER = 3  # facts found by polling alone; one may be a single lost delivery
 
 
@@ -27,19 +28,19 @@ def note_polled(order_ids: Iterable[UUID], *, now: datetime) -> None:
 def note_pushed(
     account: Account, order_ids: Iterable[UUID], *, is_news: bool, now: datetime
 ) -> None:
-    """Note that a webhook told of some locked orders. With news, its feed is trusted again."""
+    """Note that some locked orders were told of unasked. With news, the feed is trusted again."""
     Order.objects.filter(id__in=list(order_ids), unpushed_at__isnull=False).update(unpushed_at=None)
     feed = Feed.objects.filter(account=account)
     if is_news:
         if feed.filter(suspect_since__isnull=False).update(suspect_since=None):
-            _settle(account.id, outcome="A webhook brought news again.", now=now)
+            _settle(account.id, outcome="News was told unasked again.", now=now)
         feed.update(pushed_at=now, unpushed=0)
     else:
         feed.update(pushed_at=now)
 
 
 def judge_feeds(*, now: datetime) -> None:
-    """Hold against each feed what polling found and no webhook has told since."""
+    """Hold against each feed what polling found and nobody has told unasked since."""
     late = Order.objects.filter(unpushed_at__lte=now - PUSHED_WITHIN).order_by()
     for account_id in late.values_list("account_id", flat=True).distinct():
         _judge(account_id, now=now)
@@ -59,7 +60,7 @@ def _judge(account_id: UUID, *, now: datetime) -> None:
     if not _is_pushed_to(account_id):
         feed.update(unpushed=0)
         if feed.filter(suspect_since__isnull=False).update(suspect_since=None):
-            _settle(account_id, outcome="It has no webhooks any more.", now=now)
+            _settle(account_id, outcome="Nothing is to tell its news unasked any more.", now=now)
         return
     feed.update(unpushed=F("unpushed") + len(late))
     if feed.filter(unpushed__gte=SUSPECT_AFTER, suspect_since__isnull=True).update(
@@ -70,7 +71,7 @@ def _judge(account_id: UUID, *, now: datetime) -> None:
             Incident.Kind.FEED_SILENT,
             account=account,
             says=(
-                f"{account} learned of news by asking that no webhook told within"
+                f"{account} learned of news by asking that no webhook or stream told within"
                 f" {PUSHED_WITHIN.seconds} s. Its working orders are asked after more often."
             ),
             now=now,
@@ -78,7 +79,7 @@ def _judge(account_id: UUID, *, now: datetime) -> None:
 
 
 def _is_pushed_to(account_id: UUID) -> bool:
-    """Whether the broker has been given an address to tell news to: `webhooks` keeps those."""
+    """Whether the broker has an address to tell news to, or a stream: `webhooks` keeps those."""
     return Account.objects.filter(
         id=account_id, endpoints__isnull=False, endpoints__decommissioned_at__isnull=True
     ).exists()

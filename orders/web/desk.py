@@ -14,6 +14,7 @@ from django.views.decorators.http import require_GET
 from orders import asking
 from orders.asking import NoAnswer
 from orders.models import Account, Execution, Feed
+from orders.models.stream import StreamState
 from orders.money import ZERO, total
 from orders.web import reading
 from orders.web.filtering import Filter, sequences
@@ -26,6 +27,18 @@ QUIET_AFTER = timedelta(seconds=60)  # a broker not heard for so long is neither
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How an account's stream does, where its broker tells its news over one."""
+
+    state: StreamState
+    since: datetime
+    heard_at: datetime | None
+    connects: int
+    failure: str
+    retry_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
     """How well one account's broker is heard."""
 
@@ -35,6 +48,7 @@ class Health:
     heard_at: datetime | None
     took_ms: int | None
     failure: str
+    stream: Standing | None = None
 
 
 @members_only
@@ -102,7 +116,7 @@ def strip(request: Request) -> HttpResponse:
     """How well each account's broker is heard."""
     feeds = Feed.objects.filter(
         account__in=Account.objects.visible_to(request.user)
-    ).select_related("account")
+    ).select_related("account__stream")
     now = timezone.now()
     context = {"feeds": [health(feed, now=now) for feed in feeds.order_by("account__name")]}
     return render(request, "orders/_strip.html", context)
@@ -110,6 +124,7 @@ def strip(request: Request) -> HttpResponse:
 
 def health(feed: Feed, *, now: datetime) -> Health:
     """Say in a word how well an account's broker is heard."""
+    stream = standing(feed, now=now)
     if feed.account.halted_at is not None:
         tone, word = "rejected", "halted"
     elif feed.silent_since is not None:
@@ -118,8 +133,10 @@ def health(feed: Feed, *, now: datetime) -> Health:
         tone, word = "ended", "not heard yet"
     elif feed.account.unsure_since is not None:
         tone, word = "doubt", "being read"  # nothing is sent until its lists have been
+    elif stream is not None and stream.state not in {StreamState.LIVE, StreamState.UNWANTED}:
+        tone, word = "warning", f"stream {stream.state.label.lower()}"
     elif feed.suspect_since is not None:
-        tone, word = "warning", "no webhooks"
+        tone, word = "warning", "no webhooks" if stream is None else "stream mute"
     elif now - feed.heard_at > QUIET_AFTER:
         tone, word = "ended", "quiet"
     else:
@@ -130,7 +147,23 @@ def health(feed: Feed, *, now: datetime) -> Health:
         word=word,
         heard_at=feed.silent_since or feed.heard_at,
         took_ms=feed.took_ms,
-        failure=feed.account.halt_reason or feed.failure,
+        failure=feed.account.halt_reason or feed.failure or (stream.failure if stream else ""),
+        stream=stream,
+    )
+
+
+def standing(feed: Feed, *, now: datetime) -> Standing | None:
+    """Return how an account's stream does by now, as far as anybody here can know."""
+    stream = feed.stream
+    if stream is None:
+        return None
+    return Standing(
+        state=stream.state_at(now),
+        since=stream.since_at(now),
+        heard_at=stream.heard_at,
+        connects=stream.connects,
+        failure=stream.failure_at(now),
+        retry_at=stream.retry_at,
     )
 
 

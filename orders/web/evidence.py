@@ -46,9 +46,7 @@ class Books:
             title = f"Execution {trade.execution_id}"
             return Evidence(name=name, title=title, heard=trade.raw, note=heard(trade.heard))
         kind, _, number = name.partition(":")
-        return (
-            Evidence(name=name, title=f"Webhook delivery {number}") if kind == "delivery" else None
-        )
+        return Evidence(name=name, title=f"Delivery {number}") if kind == "delivery" else None
 
 
 def heard(door: str) -> str:
@@ -56,6 +54,7 @@ def heard(door: str) -> str:
     return {
         Heard.ANSWER: "in its answer",
         Heard.WEBHOOK: "by webhook",
+        Heard.STREAM: "by stream",
         Heard.POLL: "when asked",
         Heard.PERSON: "as a person recorded",
     }.get(Heard(door), "")

@@ -25,7 +25,7 @@ def broker(request: Request, name: str) -> HttpResponse:
     except KeyError as error:
         raise Http404(f"No broker goes by the name {name!r} here.") from error
     visible = Account.objects.visible_to(request.user).filter(broker=name)
-    feeds = Feed.objects.filter(account__in=visible).select_related("account")
+    feeds = Feed.objects.filter(account__in=visible).select_related("account__stream")
     now = timezone.now()
     context = {
         "nav": "desk",

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from brokers.errors import OutcomeUnknown
 from orders import asking, sending
-from orders.models import Feed, Order
+from orders.models import Feed, Order, Stream
 from tests.factories import OrderFactory
 from tests.fakes import call, fill
 
@@ -243,3 +243,21 @@ class TestAccount:
         (told,) = program.get("/api/v1/accounts").told["accounts"]
 
         assert told["feed"]["failure"] == "No route."
+        assert told["feed"]["stream"] is None
+
+    def test_shows_a_stream_as_it_is_and_not_as_it_was_left(self, program):
+        now = timezone.now()
+        until = now + timedelta(seconds=20)
+        stream = Stream.objects.create(
+            account=program.account, state="live", since=now, held_until=until, connects=3
+        )
+
+        (told,) = program.get("/api/v1/accounts").told["accounts"]
+        assert (told["feed"]["stream"]["state"], told["feed"]["stream"]["error"]) == ("live", "")
+        assert told["feed"]["stream"]["connects"] == 3
+
+        stream.held_until = now - timedelta(seconds=1)
+        stream.save()
+        (told,) = program.get("/api/v1/accounts").told["accounts"]
+        assert told["feed"]["stream"]["state"] == "offline"
+        assert "no stream bridge runs" in told["feed"]["stream"]["error"]

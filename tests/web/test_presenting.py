@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
+from django.utils import timezone
 
 from brokers import registry
+from orders.models import Feed, Stream
 from tests.factories import AccountFactory
 from tests.web.conftest import HTMX
 
@@ -48,6 +52,29 @@ def test_says_why_an_account_is_not_heard(page, account):
 
     assert "silent" in text
     assert "&lt;b&gt;Silence" in text
+
+
+def test_says_how_an_accounts_stream_does(page, account):
+    now = timezone.now()
+    stream = Stream.objects.create(
+        account=account, state="unauthorized", since=now, error="<i>No.</i>", connects=2
+    )
+    Feed.objects.filter(account=account).update(heard_at=now)
+
+    for held_until, word, why in [
+        (now + timedelta(seconds=20), "stream unauthorized", "&lt;i&gt;No."),
+        (now - timedelta(seconds=20), "stream offline", "no stream bridge runs"),
+    ]:
+        Stream.objects.update(held_until=held_until)
+        text = page.get("/brokers/scripted/").text
+        assert word in text
+        assert why in text
+        assert "connected 2 times" in text
+        assert word in page.get("/desk/strip").text
+
+    stream.state, stream.held_until = "live", now + timedelta(seconds=20)
+    stream.save()
+    assert "Stream: live for" in page.get("/brokers/scripted/").text
 
 
 @pytest.mark.parametrize("name", ["nobody", "%00", "..%2f", "a" * 300])

@@ -71,10 +71,10 @@ def delivering(account: Account, says: dict[bytes, Any]) -> Deliver:
     return keep
 
 
-def kept(endpoint: Endpoint, body: bytes) -> Delivery:
+def kept(endpoint: Endpoint, body: bytes, *, name: str = "") -> Delivery:
     return Delivery.objects.create(
         endpoint=endpoint,
-        delivery_id=body.decode(),
+        delivery_id=name or body.decode(),
         digest=sha256(body).digest(),
         body=body,
         received_at=timezone.now(),

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.core.management.base import CommandError
 
-from webhooks.models import Endpoint
+from webhooks.models import Endpoint, Origin
 
 HELP = "the endpoint's id, or the name of an account that has only one in use"
 
@@ -20,7 +20,8 @@ def endpoint_named(named: str) -> Endpoint:
     try:
         found = list(known.filter(id=UUID(named)))
     except ValueError:
-        found = list(known.filter(account__name=named, decommissioned_at__isnull=True)[:2])
+        live = known.filter(account__name=named, decommissioned_at__isnull=True)
+        found = list(live.filter(origin=Origin.WEBHOOK)[:2]) or list(live)  # else its stream
     if len(found) == 1:
         return found[0]
     if found:

@@ -4,8 +4,10 @@ from webhooks.models.incoming import (
     Delivery,
     Endpoint,
     EndpointSecret,
+    Origin,
     Quarantined,
     Reception,
+    new_stream_name,
     new_token,
     once,
 )
@@ -16,9 +18,11 @@ __all__ = [
     "Endpoint",
     "EndpointSecret",
     "Notice",
+    "Origin",
     "Quarantined",
     "Reception",
     "Subscription",
+    "new_stream_name",
     "new_token",
     "once",
 ]

@@ -38,23 +38,56 @@ def once(column: str, *, name: str) -> pgtrigger.Trigger:
     )
 
 
+class Origin(models.TextChoices):
+    WEBHOOK = "webhook", "Webhook"  # the broker comes to us: each delivery proves who sent it
+    STREAM = (
+        "stream",
+        "Stream",
+    )  # we went to the broker: the connection proves who speaks
+
+
+STREAM_NAMED = "stream-"
+
+
+def new_stream_name() -> str:
+    """Return what a stream has in place of a token: no address leads to it."""
+    return STREAM_NAMED + random.token_hex(12)
+
+
 class Endpoint(models.Model):
-    """One address that one account's broker delivers to."""
+    """One address that one account's broker delivers to; or its stream, which has no address."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="endpoints")
     token = models.CharField(max_length=32, unique=True, default=new_token)
+    origin = models.CharField(
+        max_length=7, choices=Origin, default=Origin.WEBHOOK, db_default="webhook"
+    )
     created_at = models.DateTimeField()
     decommissioned_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
+        constraints = [
+            models.CheckConstraint(
+                # The door knows addresses of hexadecimal digits, and no others.
+                condition=(Q(origin="webhook") & ~Q(token__startswith=STREAM_NAMED))
+                | Q(origin="stream", token__startswith=STREAM_NAMED),
+                name="endpoint_stream_has_no_address",
+            ),
+            models.UniqueConstraint(
+                fields=["account"],
+                condition=Q(origin="stream", decommissioned_at__isnull=True),
+                name="endpoint_one_stream",
+            ),
+        ]
         triggers = [
-            frozen("id", "account_id", "token", "created_at"),
+            frozen("id", "account_id", "token", "origin", "created_at"),
             once("decommissioned_at", name="stays_decommissioned"),
         ]
 
     def __str__(self) -> str:
-        return f"{self.account}, …{self.token[-4:]}"
+        name = "stream" if self.origin == Origin.STREAM else f"…{self.token[-4:]}"
+        return f"{self.account}, {name}"
 
     @property
     def place(self) -> str:

@@ -14,7 +14,7 @@ from orders.actors import component
 from orders.models import Account
 from webhooks import enrolling
 from webhooks.management.naming import HELP, endpoint_named
-from webhooks.models import Endpoint, EndpointSecret
+from webhooks.models import Endpoint, EndpointSecret, Origin
 
 ACTOR = component("manage.py")
 
@@ -75,7 +75,7 @@ class Command(BaseCommand):
         for endpoint in endpoints.order_by("account__name", "id"):
             state = "decommissioned" if endpoint.decommissioned_at else "live"
             self.stdout.write(f"{endpoint.id}  {endpoint}, {state}{_turned_away(endpoint)}")
-            if options["addresses"]:
+            if options["addresses"] and endpoint.origin == Origin.WEBHOOK:
                 self.stdout.write(f"    {_address(endpoint)}")
             for secret in endpoint.secrets.all():
                 self.stdout.write(f"    secret {secret.pk}: {_use(secret)}")
