@@ -24,6 +24,7 @@ app.conf.beat_schedule = {
     "watch": {"task": "orders.tasks.watch", "schedule": 5.0, "options": {"expires": 5}},
     "understand": {"task": "webhooks.tasks.understand", "schedule": 2.0, "options": {"expires": 5}},
     "notify": {"task": "webhooks.tasks.notify", "schedule": 1.0, "options": {"expires": 5}},
+    "streams": {"task": "webhooks.tasks.call_bridge", "schedule": 2.0, "options": {"expires": 5}},
     "close days": {"task": "orders.tasks.close_days", "schedule": 60.0, "options": {"expires": 50}},
     "tidy": {"task": "webhooks.tasks.tidy", "schedule": 60.0, "options": {"expires": 50}},
 }

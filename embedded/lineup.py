@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -83,6 +83,16 @@ def programs(data: Path, environment: Mapping[str, str], *, port: int) -> Iterat
         environment,
     )
     yield at_work("beat", [*celery, "beat", "--scheduler", "orders.clock:Clock"], data, environment)
+
+
+def stream(data: Path, environment: Mapping[str, str]) -> tuple[Program, Callable[[], bool]]:
+    """Return the bridge to brokers' streams, and whether there is any for it to keep.
+
+    The workers say so by a file, as they come to know: most desks need no such process.
+    """
+    said = data / "stream.wanted"
+    said.unlink(missing_ok=True)  # of another day
+    return manage("stream", environment), said.exists
 
 
 def at_work(name: str, command: list[str], data: Path, environment: Mapping[str, str]) -> Program:

@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from embedded.places import Unusable
@@ -19,6 +19,7 @@ from embedded.spawning import die_with_parent
 START_WITHIN = 60.0  # seconds; imports on a cold disk are slow
 STOP_WITHIN = 30  # longer than the longest conversation with a broker: let it end
 AGAIN_AFTER = (1, 2, 4, 8, 15, 30)  # seconds before a crashed program is started again
+LOOK_EVERY = 1.0  # seconds between looks whether a program is wanted
 SETTLED_AFTER = 60  # seconds of running that clear its record
 COLOURS = (36, 33, 32, 35, 34, 96, 93)
 
@@ -81,6 +82,14 @@ class Supervisor:
             names = " and ".join(sorted(waiting[task] for task in late))
             raise Unusable(f"Not ready after {START_WITHIN} s: {names}.")
         self._keepers += [asyncio.create_task(self._keep(program)) for program in programs]
+
+    def run_while(self, program: Program, wanted: Callable[[], bool]) -> None:
+        """Keep a program running for as long as it is wanted, which may be never or change.
+
+        It stops together with what was started last before.
+        """
+        self.stages[-1].append(program.name)
+        self._keepers.append(asyncio.create_task(self._keep_while(program, wanted)))
 
     async def run_once(self, program: Program) -> bool:
         """Run a program to its end, or until somebody asks to stop. Return whether it succeeded."""
@@ -170,12 +179,41 @@ class Supervisor:
             crashes += 1
             self._say_last_words(child)
             self.say(f"{program.name} {_how_it_ended(child)}; starting it again in {pause} s")
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self.stopping.wait(), pause)
+            await self._pause(pause)
             async with self._spawning:
                 if self.stopping.is_set():
                     return
                 self.children[program.name] = await self._spawn(program)
+
+    async def _keep_while(self, program: Program, wanted: Callable[[], bool]) -> None:
+        crashes = 0
+        clock = asyncio.get_running_loop().time
+        while not self.stopping.is_set():
+            if not wanted():
+                await self._pause(LOOK_EVERY)
+                continue
+            async with self._spawning:
+                if self.stopping.is_set():
+                    return
+                child = self.children[program.name] = await self._spawn(program)
+            while wanted() and not child.ended and not self.stopping.is_set():
+                await self._pause(LOOK_EVERY)
+            if self.stopping.is_set():
+                return
+            if not child.ended:
+                self.say(f"{program.name} is not needed any more")
+                await self._stop_together([child])
+                continue
+            crashes = 0 if clock() - child.started_at > SETTLED_AFTER else crashes
+            pause = AGAIN_AFTER[min(crashes, len(AGAIN_AFTER) - 1)]
+            crashes += 1
+            self.say(f"{program.name} {_how_it_ended(child)}; starting it again in {pause} s")
+            await self._pause(pause)
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait so long, or until somebody asks to stop."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.stopping.wait(), seconds)
 
     async def _stop_together(self, children: Sequence[Child]) -> None:
         running = [child for child in children if not child.ended]

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from embedded.environment import desk_environment, require_free, write_variables
-from embedded.lineup import CHECKOUT, embedded_servers, manage, programs
+from embedded.lineup import CHECKOUT, embedded_servers, manage, programs, stream
 from embedded.occupying import only_desk_in
 from embedded.places import Unusable
 from embedded.supervisor import Supervisor
@@ -52,6 +52,7 @@ async def run(data: Path, *, port: int, once: bool) -> int:
             raise Unusable("The database could not be brought up to date; why is said above.")
         if not supervisor.stopping.is_set():
             await supervisor.start(*programs(data, environment, port=port))
+            supervisor.run_while(*stream(data, environment))
         if not supervisor.stopping.is_set():
             supervisor.say(f"ready after {time.monotonic() - began:.1f} s")
             welcomed = await supervisor.run_once(manage("welcome", environment, bare=True))

@@ -123,8 +123,8 @@ def _wanted() -> QuerySet[Account]:
 
 
 def any_wanted() -> bool:
-    """Whether there is a stream for anybody to keep."""
-    return _wanted().exists()
+    """Whether there is a stream for anybody to keep, or to say of that nobody needs it."""
+    return _wanted().exists() or Stream.objects.exclude(state=State.UNWANTED).exists()
 
 
 def _open_missing(wanted: list[Account]) -> None:

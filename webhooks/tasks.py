@@ -5,10 +5,11 @@ from __future__ import annotations
 from uuid import UUID
 
 from celery import shared_task
+from django.conf import settings
 
 from orders import timing
 from orders.ringing import ring
-from webhooks import delivering, notifying, quarantining, understanding
+from webhooks import delivering, leasing, notifying, quarantining, understanding
 
 
 @shared_task
@@ -23,6 +24,16 @@ def tidy(*, directly: bool = False) -> None:  # noqa: ARG001
     now = timing.database_now()
     understanding.note_known_since(now=now)
     quarantining.tidy(now=now)
+
+
+@shared_task
+def call_bridge(*, directly: bool = False) -> None:  # noqa: ARG001
+    """Say to the launcher whether there are streams to be kept. Called by beat."""
+    wanted = settings.DESK_DATA / "stream.wanted"
+    if leasing.any_wanted():
+        wanted.touch()
+    else:
+        wanted.unlink(missing_ok=True)
 
 
 @shared_task

@@ -57,6 +57,10 @@ async def run(folder: Path, scene: str) -> int:
             stand_in("web", folder),
             stand_in("worker", folder, manner=scene if scene == "stubborn" else "good"),
         )
+        if scene == "now and then":
+            supervising.LOOK_EVERY = 0.05
+            wanted = folder / "wanted"
+            supervisor.run_while(stand_in("stream", folder), wanted.exists)
         if scene == "broken":
             await supervisor.start(stand_in("late", folder, manner="broken"))
         if scene == "slow":

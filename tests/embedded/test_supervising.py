@@ -149,3 +149,27 @@ class TestCrashes:
 
         assert desk.ends() == 1
         assert not any(is_alive(pid) for pid in desk.log("started").values())
+
+
+class TestNowAndThen:
+    def test_runs_while_it_is_wanted_and_only_then(self, small_desk, tmp_path):
+        desk = small_desk("now and then")
+        desk.says("ready")
+        assert "stream" not in desk.log("started")
+
+        (tmp_path / "wanted").touch()
+        assert eventually(lambda: "stream" in desk.log("started"))
+        first = desk.log("started")["stream"]
+        os.kill(first, signal.SIGKILL)
+        assert eventually(lambda: desk.log("started")["stream"] != first)  # it had crashed
+
+        (tmp_path / "wanted").unlink()
+        desk.says("stream is not needed any more")
+        second = desk.log("started")["stream"]
+        assert eventually(lambda: not is_alive(second))
+
+        (tmp_path / "wanted").touch()
+        assert eventually(lambda: desk.log("started")["stream"] != second)
+        desk.process.send_signal(signal.SIGINT)
+        assert desk.ends() == 0
+        assert not is_alive(desk.log("started")["stream"])

@@ -39,9 +39,7 @@ def upstream(loop: Loop) -> Iterator[Upstream]:
 @pytest.fixture
 def streaming(broker: ScriptedBroker, monkeypatch: pytest.MonkeyPatch) -> ScriptedBroker:
     """The scripted broker, with a stream in Alpaca's words."""
-    entry = Broker(
-        ScriptedBroker, lambda credentials, base_url: broker, ("key", "secret"), TradeUpdates()
-    )
+    entry = Broker(ScriptedBroker, lambda *_: broker, ("key", "secret"), TradeUpdates())
     monkeypatch.setitem(registry.BROKERS, "scripted", entry)  # type: ignore[arg-type]
     monkeypatch.setattr(calling, "ring", lambda *args: True)
     return broker
