@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import threading
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+import psycopg
 import pytest
 
 from brokers.errors import OutcomeUnknown
@@ -25,6 +27,8 @@ from tests.streams.upstream import (
     until,
     update,
 )
+from webhooks import bridging, following
+from webhooks.keeping import Keeper, Parcel
 from webhooks.models import Delivery, Endpoint, Origin
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -234,7 +238,7 @@ class TestAlone:
 
         loop.loop.call_soon_threadsafe(first.stop)
 
-        until(lambda: account.id in second.followers)
+        until(lambda: account.id in second.followers, within=10)  # less than a lease
         comes_to_be(account, "live")
         assert (upstream.handshakes, upstream.most_at_once) == (2, 1)
 
@@ -388,3 +392,57 @@ class TestAccounts:
         stream = until(lambda: row(other, "unauthorized"))
         assert "credential" in stream.error
         assert json.dumps(upstream.greetings).count("key_id") == 1
+
+
+class TestTheDatabase:
+    def test_nothing_is_kept_open_past_a_lease_that_is_not_renewed(
+        self,
+        account: Account,
+        upstream: Upstream,
+        start: Start,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr(bridging, "LEASE", timedelta(seconds=1))
+        monkeypatch.setattr(bridging, "SPARE", 0.2)
+        ask, answering = bridging._ask, threading.Event()
+        answering.set()
+
+        def slowly(*args: Any) -> Any:
+            answering.wait(20)
+            return ask(*args)
+
+        monkeypatch.setattr(bridging, "_ask", slowly)
+        start()
+        comes_to_be(account, "live")
+
+        answering.clear()
+        until(lambda: not upstream.listening, within=5)
+
+        answering.set()
+        until(lambda: upstream.handshakes == 2)
+        comes_to_be(account, "live")
+
+    def test_what_is_told_while_it_is_away_is_kept_once_it_is_back(
+        self,
+        account: Account,
+        upstream: Upstream,
+        start: Start,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        order = sent(account)
+        start()
+        comes_to_be(account, "live")
+        keep, tries = Keeper.keep, [0]
+
+        async def fail_at_first(self: Keeper, parcel: Parcel) -> None:
+            tries[0] += 1
+            if tries[0] < 3:
+                raise psycopg.OperationalError("the connection is closed")
+            await keep(self, parcel)
+
+        monkeypatch.setattr(Keeper, "keep", fail_at_first)
+        monkeypatch.setattr(following, "KEEP_AGAIN", 0.05)
+        upstream.tell(update("canceled", **about(order, status="canceled")))
+
+        until(lambda: work() or read_again(order).status == Status.CANCELED)
+        assert upstream.handshakes == 1
