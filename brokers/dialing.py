@@ -32,6 +32,10 @@ class Crowded(Lost):
     """The broker has another connection of this account, or has not forgotten one yet."""
 
 
+class Mute(Lost):
+    """The broker let us in, or seemed to, and did not begin to tell its news."""
+
+
 class Unwelcome(Lost):
     """The broker does not take our credentials."""
 
@@ -62,9 +66,12 @@ class Line:
 
 @asynccontextmanager
 async def dial(
-    stream: BrokerStream, *, base_url: str, credentials: Mapping[str, str]
+    stream: BrokerStream, *, base_url: str, credentials: Mapping[str, str], after: str = ""
 ) -> AsyncIterator[Line]:
     """Connect, say who we are, and ask for the account's news; hang up at the end of the block.
+
+    `after` is the last event that was heard. A broker that remembers tells those since; one that
+    does not know it is asked again without.
 
     What is told before the broker confirms is not lost: `Line.frames` begins with it. Raises Lost.
     """
@@ -75,13 +82,13 @@ async def dial(
         raise Unwelcome(f"The account has no credential {error}, or none we can read.") from error
     socket = await _open(address)
     try:
-        yield Line(address, stream, socket, await _begin(stream, socket, greeting))
+        yield Line(address, stream, socket, await _begin(stream, socket, greeting, after=after))
     finally:
         await socket.close()
 
 
 async def _begin(
-    stream: BrokerStream, socket: ClientConnection, greeting: str
+    stream: BrokerStream, socket: ClientConnection, greeting: str, *, after: str
 ) -> list[tuple[bytes, Heard]]:
     """Get as far as the broker telling its news. Returns what it told meanwhile."""
     early: list[tuple[bytes, Heard]] = []
@@ -93,7 +100,12 @@ async def _begin(
                 heard = stream.hear(payload)
                 match heard.step:
                     case Step.LET_IN:
-                        await socket.send(stream.request())
+                        await socket.send(stream.request(after=after))
+                    case Step.COMPLAINT if after:
+                        after = ""
+                        await socket.send(stream.request(after=after))
+                    case Step.COMPLAINT:
+                        raise Mute(heard.says)
                     case Step.TURNED_AWAY:
                         raise Unwelcome(heard.says)
                     case Step.LISTENING:
@@ -101,7 +113,7 @@ async def _begin(
                     case Step.TOLD:
                         early.append((payload, heard))
     except TimeoutError as error:
-        raise Lost(f"It did not begin to tell its news within {BEGIN_WITHIN:.0f} s.") from error
+        raise Mute(f"It did not begin to tell its news within {BEGIN_WITHIN:.0f} s.") from error
     except ConnectionClosed as error:
         raise Lost(_in_words(error)) from error
 

@@ -23,6 +23,7 @@ class Step(StrEnum):
     TURNED_AWAY = "turned away"  # our credentials are not taken, or not any more
     LISTENING = "listening"  # from here on, every event is told
     TOLD = "told"  # news, or something nobody here can read: it is kept as it came
+    COMPLAINT = "complaint"  # the broker does not take what we asked, or says why it will hang up
     NOTHING = "nothing"  # a sign of life
 
 
@@ -48,8 +49,10 @@ class BrokerStream(ABC):
         """Return the first frame to send: who we are. Raises KeyError for a missing credential."""
 
     @abstractmethod
-    def request(self) -> str:
-        """Return the frame that asks for the account's news, once we are let in."""
+    def request(self, *, after: str) -> str:
+        """Return the frame that asks for the account's news, once we are let in: those after an
+        event as well, if there is one. Not every broker remembers them.
+        """
 
     @abstractmethod
     def hear(self, payload: bytes) -> Heard:

@@ -20,7 +20,7 @@ import psycopg_pool
 import structlog
 
 from brokers import dialing
-from brokers.dialing import Crowded, Lost, Unwelcome
+from brokers.dialing import Crowded, Lost, Mute, Unwelcome
 from brokers.streams import BrokerStream, Heard, Step
 from orders.models.stream import StreamState as State
 from webhooks.keeping import Parcel
@@ -60,7 +60,7 @@ class Dial(Protocol):
     """How a connection is opened. See `brokers.dialing.dial`."""
 
     def __call__(
-        self, stream: BrokerStream, *, base_url: str, credentials: Mapping[str, str]
+        self, stream: BrokerStream, *, base_url: str, credentials: Mapping[str, str], after: str
     ) -> AbstractAsyncContextManager[Speaks]: ...
 
 
@@ -116,7 +116,7 @@ class Follower:
         self._error_at: datetime | None = None
         self._retry_at: datetime | None = None
         self._heard_at: datetime | None = None
-        self._event_id = ""
+        self._event_id = self._after = errand.event_id
         self._waiting: asyncio.Queue[tuple[Parcel, Heard]] = asyncio.Queue(WAITING)
         self._waits_since: float | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -176,7 +176,10 @@ class Follower:
             connected_at: float | None = None
             try:
                 async with self._world.dial(
-                    self._stream, base_url=self.errand.base_url, credentials=self.errand.credentials
+                    self._stream,
+                    base_url=self.errand.base_url,
+                    credentials=self.errand.credentials,
+                    after=self._after,
                 ) as line:
                     connected_at = self._world.clock()
                     self._note_connected()
@@ -195,6 +198,8 @@ class Follower:
         """Hand on every frame that tells something. Raises Lost when the connection ends."""
         headers = {"verified-by": f"our own connection to {line.address}"}
         async for payload, heard in line.frames():
+            if heard.step is Step.COMPLAINT:
+                log.warning("stream_complains", account=str(self.errand.account_id), why=heard.says)
             if heard.step is not Step.TOLD:
                 continue
             if heard.says:
@@ -219,7 +224,7 @@ class Follower:
             self._waits_since = None
             for parcel, heard in batch:
                 self._heard_at = parcel.received_at
-                self._event_id = heard.event_id or self._event_id
+                self._event_id = self._after = heard.event_id or self._event_id
                 self._waiting.task_done()
             self._kept()
 
@@ -250,6 +255,8 @@ class Follower:
     def _note_lost(self, why: Lost) -> float:
         """Note that there is no connection, and return for how many seconds to leave it so."""
         self._failures += 1
+        if isinstance(why, Mute):
+            self._after = ""  # it may be what was not liked; what was missed is asked for anyhow
         pause = pause_after(why, self._failures, chance=self._world.chance())
         now = datetime.now(UTC)
         self._is_connected, self._why = False, why

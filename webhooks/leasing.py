@@ -40,6 +40,7 @@ class Errand:
     base_url: str
     credentials: Mapping[str, str] = field(repr=False)
     endpoint_id: UUID
+    event_id: str = field(default="", compare=False)  # the last one heard, by whomever
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +120,8 @@ def _wanted() -> QuerySet[Account]:
     """
     streaming = [name for name, broker in registry.BROKERS.items() if broker.stream is not None]
     attended = Order.objects.filter(account=OuterRef("id"), look_at__isnull=False)
-    return Account.objects.filter(Q(is_open=True) | Exists(attended), broker__in=streaming)
+    accounts = Account.objects.select_related("stream")
+    return accounts.filter(Q(is_open=True) | Exists(attended), broker__in=streaming)
 
 
 def any_wanted() -> bool:
@@ -168,6 +170,7 @@ def _errand(account: Account) -> Errand:
         base_url=account.base_url,
         credentials=credentials,
         endpoint_id=endpoint.id,
+        event_id=account.stream.event_id,
     )
 
 

@@ -1,8 +1,8 @@
 """Alpaca's stream `trade_updates`: JSON as text, JSON in binary frames, or MessagePack.
 
 Alpaca's paper host sends JSON in binary frames, and MessagePack to those who ask for it; each frame
-is told apart by its first byte, whatever we asked for. There is no replay: what happens while
-nobody listens is told to nobody.
+is told apart by its first byte, whatever we asked for. Alpaca has no replay: what happens while
+nobody listens is told to nobody. A desk tells what came after an event that is named to it.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from brokers.parsing import MISSHAPEN, parse_json
 from brokers.streams import LONGEST_NAME, BrokerStream, Heard, Step
 
 STREAM = "trade_updates"
+CORRECTIONS = "trade_corrections"  # of a desk: trades taken back or corrected. Alpaca leaves it out
 AS_JSON = b"{["  # what JSON begins with here; MessagePack takes these bytes for small numbers
 SECURE = {"https": "wss", "http": "ws"}
 
@@ -40,8 +41,9 @@ class TradeUpdates(BrokerStream):
         who = {"key_id": credentials["key"], "secret_key": credentials["secret"]}
         return json.dumps({"action": "authenticate", "data": who})
 
-    def request(self) -> str:
-        return json.dumps({"action": "listen", "data": {"streams": [STREAM]}})
+    def request(self, *, after: str) -> str:
+        wanted = {"streams": [STREAM, CORRECTIONS]} | ({"since_id": after} if after else {})
+        return json.dumps({"action": "listen", "data": wanted})
 
     def hear(self, payload: bytes) -> Heard:
         if len(payload) <= 1:
@@ -66,6 +68,8 @@ def _answered(told: Any) -> Heard | None:
             return Heard(step=Step.LET_IN)
         case {"stream": "authorization", "data": {"status": status}}:
             return Heard(step=Step.TURNED_AWAY, says=f"It answered: {str(status)[:100]}.")
+        case {"stream": "error", "data": {"error": said}}:
+            return Heard(step=Step.COMPLAINT, says=f"It says: {str(said)[:200]}.")
         case {"stream": "listening", "data": {"streams": [*streams]}}:
             return Heard(step=Step.LISTENING if STREAM in streams else Step.NOTHING)
         case _:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -119,6 +120,26 @@ class TestConnecting:
         assert stream.heard_at is not None
         assert Delivery.objects.get().delivery_id == "01J8ZZ"
 
+    def test_asks_for_what_came_after_it_and_without_it_where_it_is_not_known(
+        self, account: Account, upstream: Upstream, start: Start
+    ) -> None:
+        order = sent(account)
+        start()
+        comes_to_be(account, "live")
+        upstream.tell(update("new", more={"event_id": "01J8ZZ"}, **about(order)))
+        until(lambda: Stream.objects.filter(event_id="01J8ZZ").exists())
+
+        upstream.hang_up()
+        until(lambda: upstream.handshakes == 2)
+        comes_to_be(account, "live")
+        upstream.knows = set()
+        upstream.hang_up()
+        until(lambda: upstream.handshakes == 3)
+        comes_to_be(account, "live")
+
+        assert upstream.asked_after == ["", "01J8ZZ", "01J8ZZ", ""]
+        assert not Delivery.objects.filter(state="dead").exists()
+
 
 class TestFrames:
     def test_the_same_news_twice_counts_once_and_in_any_order(
@@ -200,20 +221,34 @@ class TestGaps:
         assert read_again(order).status == Status.CANCELED
         assert not Delivery.objects.exists()
 
-    def test_it_is_not_live_while_the_broker_does_not_answer_for_an_order(
-        self, account: Account, upstream: Upstream, start: Start, streaming: ScriptedBroker
+    @pytest.mark.parametrize("silent", ["read", "orders_since", "executions_since"])
+    def test_it_is_not_live_while_the_broker_does_not_answer_for_all_of_it(
+        self,
+        account: Account,
+        start: Start,
+        streaming: ScriptedBroker,
+        monkeypatch: pytest.MonkeyPatch,
+        silent: str,
     ) -> None:
         sent(account)
-        streaming.silent = OutcomeUnknown("silence")
+        if silent == "read":  # nor is it told by the lists that are read besides
+            monkeypatch.setattr(streaming, "orders_since", lambda since: iter(()))
+        answers = getattr(streaming, silent)
+
+        def no_answer(*args: Any) -> Any:
+            raise OutcomeUnknown("silence")
+
+        monkeypatch.setattr(streaming, silent, no_answer)
         start()
         until(lambda: row(account, "delayed"))
-        for _ in range(20):
+        for _ in range(30):
             work()
+            time.sleep(0.05)
         assert row(account, "delayed")
 
-        streaming.silent = None
-
+        monkeypatch.setattr(streaming, silent, answers)
         Feed.objects.update(sweep_at=None)
+        Order.objects.update(look_at=timing.database_now())
         comes_to_be(account, "live")
 
 

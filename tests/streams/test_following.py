@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from brokers.alpaca.streaming import TradeUpdates
-from brokers.dialing import Crowded, Lost, Unwelcome
+from brokers.dialing import Crowded, Lost, Mute, Unwelcome
 from brokers.streams import BrokerStream, Heard
 from orders.ids import uuid7
 from tests.streams.upstream import as_binary, update
@@ -29,6 +29,7 @@ class Lines:
     def __init__(self, *script: Lost | list[bytes]) -> None:
         self.script = list(script)
         self.dialed: list[str] = []
+        self.after: list[str] = []
         self.address = "ws://scripted/stream"
         self.held = asyncio.Event()  # while it is not set, the last connection stays open
         self.clock = 0.0
@@ -37,9 +38,10 @@ class Lines:
 
     @asynccontextmanager
     async def __call__(
-        self, stream: BrokerStream, *, base_url: str, credentials: Mapping[str, str]
+        self, stream: BrokerStream, *, base_url: str, credentials: Mapping[str, str], after: str
     ) -> AsyncIterator[Lines]:
         self.dialed.append(base_url)
+        self.after.append(after)
         if self.script and isinstance(self.script[0], Lost):
             raise self.script.pop(0)  # type: ignore[misc]
         yield self
@@ -99,7 +101,8 @@ class Scene:
 
     async def _sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
-        await asyncio.sleep(0)
+        for _ in range(20):  # whatever else was to be done by then is done
+            await asyncio.sleep(0)
 
     def _ring(self) -> None:
         self.rung += 1
@@ -198,6 +201,15 @@ class TestFollower:
         assert scene.inbox.kept[1].delivery_id.startswith("frame:")
         await scene.until(lambda: scene.follower.standing().event_id == "E2")
         assert scene.follower.is_connected
+
+    async def test_asks_for_what_came_after_the_last_event_unless_that_is_not_liked(
+        self, stage: Stage
+    ) -> None:
+        scene = stage([frame(1), frame(2)], Lost("a"), Mute("what?"), [frame(3)], [])
+
+        await scene.until(lambda: len(scene.lines.dialed) == 5)
+
+        assert scene.lines.after == ["", "E2", "E2", "", "E3"]
 
     async def test_waits_for_the_database_and_loses_nothing(self, stage: Stage) -> None:
         scene = stage([frame(number) for number in range(9)], inbox=Inbox(away=3))

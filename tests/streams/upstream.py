@@ -80,6 +80,8 @@ class Upstream:
         self.refuses_with: int | None = None  # the status that a handshake is answered with
         self.redirects_to: str | None = None
         self.listens = True  # answers to `listen`
+        self.knows: set[str] | None = None  # the events it can go on after; None: all
+        self.asked_after: list[str] = []
         self.early: list[str | bytes] = []  # told between `listen` and its answer
         self.encode: Callable[[Any], str | bytes] = as_text
         self.listening: list[ServerConnection] = []
@@ -177,6 +179,12 @@ class Upstream:
             data = {"status": status, "action": "authenticate"}
             await connection.send(self.encode({"stream": "authorization", "data": data}))
         elif said["action"] == "listen" and self.listens:
+            after = said["data"].get("since_id", "")
+            self.asked_after.append(after)
+            if after and self.knows is not None and after not in self.knows:
+                error = {"error": "since_id is not an event of this account"}
+                await connection.send(self.encode({"stream": "error", "data": error}))
+                return
             for frame in self.early:
                 await connection.send(frame)
             await connection.send(self.encode({"stream": "listening", "data": said["data"]}))

@@ -55,10 +55,10 @@ class TestGreeting:
             "action": "authenticate",
             "data": {"key_id": "K", "secret_key": "S"},
         }
-        assert json.loads(STREAM.request()) == {
-            "action": "listen",
-            "data": {"streams": ["trade_updates"]},
-        }
+        streams = {"streams": ["trade_updates", "trade_corrections"]}
+        assert json.loads(STREAM.request(after="")) == {"action": "listen", "data": streams}
+        resumed = {"action": "listen", "data": streams | {"since_id": "01J"}}
+        assert json.loads(STREAM.request(after="01J")) == resumed
 
 
 @pytest.mark.parametrize("encode", [written, packed])
@@ -87,6 +87,7 @@ class TestHear:
             ({"stream": "listening", "data": {"streams": ["trade_updates"]}}, Step.LISTENING),
             ({"stream": "listening", "data": {"streams": []}}, Step.NOTHING),
             ({"stream": "account_updates", "data": {}}, Step.TOLD),
+            ({"stream": "error", "data": {"error": "too slow"}}, Step.COMPLAINT),
             ({"data": {"error": "internal"}}, Step.TOLD),
             (update(), Step.TOLD),
             ([1, 2], Step.TOLD),
