@@ -58,6 +58,11 @@ def read_again(order: Order) -> Order:
     return order
 
 
+def is_due(order: Order) -> bool:
+    look_at = read_again(order).look_at
+    return look_at is not None and look_at <= timing.database_now()
+
+
 class TestConnecting:
     def test_says_who_it_is_and_is_live_once_what_it_missed_is_known(
         self, account: Account, upstream: Upstream, start: Start
@@ -66,6 +71,7 @@ class TestConnecting:
 
         start()
         delayed = until(lambda: row(account, "delayed"))
+        until(lambda: is_due(order), within=3)  # at once: a quiet order is due much later
         stream = comes_to_be(account, "live")
 
         assert upstream.greetings == [{"key_id": "k", "secret_key": "s"}]
