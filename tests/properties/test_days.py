@@ -44,7 +44,7 @@ from orders.recording import Claim
 from tests.factories import ANA, AccountFactory, a_ticket
 from tests.fakes import PASSPORT
 from tests.properties import facts as made_up
-from tests.properties import promises
+from tests.properties import promises, stories
 from tests.properties.effort import DAYS, STEPS, undone
 from tests.properties.exchange import ANSWERED, FATES, Exchange, Row
 
@@ -260,6 +260,7 @@ class Day(RuleBasedStateMachine):
                 self.the_lists_are_read()
             self.everything_is_as_it_must_be()
             promises.agree(self.account, self.broker)
+            stories.hold(self.account)
         finally:
             self.opened.close()
 

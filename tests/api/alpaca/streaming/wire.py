@@ -11,15 +11,45 @@ from typing import Any
 import msgpack
 from channels.db import database_sync_to_async
 from channels.testing import WebsocketCommunicator
+from django.utils import timezone
 
+from brokers.vocabulary import ExecutionKind
 from config.asgi import application
+from orders import issuing
+from orders.models import ApiKey
 from tests.api.alpaca.conftest import Bot, a_bot
+from tests.api.alpaca.streaming import telling
+from tests.factories import ANA
+from tests.factories import place as place_now
 
 Frame = dict[str, Any]
 PATIENCE = 10.0  # seconds; the machine may be busy, and none of these tests measures speed
 
 in_database = database_sync_to_async
 new_bot = in_database(a_bot)
+place = in_database(place_now)
+
+
+@in_database
+def trade_an_order(bot: Bot) -> None:
+    """Five events: accepted, pending_new, new, partial_fill, fill."""
+    order = place_now(bot.account)
+    telling.send(order)
+    telling.filled(order, telling.traded(order, "E-1", "4"))
+    telling.filled(order, telling.traded(order, "E-2", "6"), version=3)
+
+
+@in_database
+def bust(bot: Bot) -> None:
+    """Have the last trade of the bot's one order undone."""
+    order = bot.account.orders.get()
+    word = telling.traded(order, "E-2", "6", kind=ExecutionKind.BUST, revision=1)
+    telling.hear(order, word)
+
+
+@in_database
+def revoke(key: ApiKey) -> None:
+    issuing.revoke(key, actor=ANA, now=timezone.now())
 
 
 class Wire:

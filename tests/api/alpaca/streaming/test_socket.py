@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import msgpack
 import pytest
-from django.utils import timezone
+from django.db import OperationalError
 
-from brokers.vocabulary import ExecutionKind
-from orders import issuing, placing
+from orders import announcing
 from orders.api.alpaca.streaming import following, listening, sockets
-from orders.models import ApiKey
-from tests.api.alpaca import telling
-from tests.api.alpaca.conftest import Bot
-from tests.api.alpaca.wire import connected, in_database, new_bot
-from tests.api.alpaca.wire import listening as hearing
-from tests.factories import ANA
-from tests.factories import place as place_now
-from tests.fakes import ScriptedBroker
+from tests.api.alpaca.streaming.wire import (
+    bust,
+    connected,
+    new_bot,
+    place,
+    revoke,
+    trade_an_order,
+)
+from tests.api.alpaca.streaming.wire import listening as hearing
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("_nothing_is_left_running"),
+]
 
 AUTHORIZED = {
     "stream": "authorization",
@@ -33,45 +35,6 @@ UNAUTHORIZED = {
     "stream": "authorization",
     "data": {"status": "unauthorized", "action": "authenticate"},
 }
-
-place = in_database(place_now)
-send = in_database(telling.send)
-filled = in_database(telling.filled)
-
-
-@pytest.fixture(autouse=True)
-def _nobody_sends(broker: ScriptedBroker, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(placing, "ring", lambda *args: True)
-
-
-@pytest.fixture(autouse=True)
-async def _nothing_is_left_running() -> AsyncIterator[None]:
-    """The last stream to go takes the hub with it."""
-    yield
-    assert not following._hubs.get(asyncio.get_running_loop())
-    left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-    assert left == []
-    await in_database(lambda: None)()
-
-
-@pytest.fixture
-def often(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a round take a tenth of the time."""
-    monkeypatch.setattr(following, "BEAT", 0.2)
-
-
-@in_database
-def trade_an_order(bot: Bot) -> None:
-    """Five events: accepted, pending_new, new, partial_fill, fill."""
-    order = place_now(bot.account)
-    telling.send(order)
-    telling.filled(order, telling.traded(order, "E-1", "4"))
-    telling.filled(order, telling.traded(order, "E-2", "6"), version=3)
-
-
-@in_database
-def revoke(key: ApiKey) -> None:
-    issuing.revoke(key, actor=ANA, now=timezone.now())
 
 
 class TestTheDoor:
@@ -245,19 +208,51 @@ class TestListening:
                 assert [one["event"] for one in told] == [*more, "accepted"]
                 assert told[-1]["order"]["id"] == str(order.id)
 
+    async def test_hears_all_of_it_though_every_nudge_is_lost(
+        self, often: None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(announcing, "_publish", lambda *nudge: None)
+        bot = await new_bot()
+        async with hearing(bot) as wire:
+            await trade_an_order(bot)
+
+            assert [one["event"] for one in await wire.updates(5)][-1] == "fill"
+
+    async def test_hears_of_it_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(following, "BEAT", 60)
+        bot = await new_bot()
+        async with hearing(bot) as wire:
+            await trade_an_order(bot)
+
+            assert [one["event"] for one in await wire.updates(5)][-1] == "fill"
+
+    async def test_tells_nothing_while_nobody_knows_whether_its_key_is_live(
+        self, often: None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        standing, is_away = following._standing, True
+
+        def sometimes(*asked: Any) -> Any:
+            if is_away:
+                raise OperationalError("away")
+            return standing(*asked)
+
+        bot = await new_bot()
+        async with hearing(bot) as wire:
+            monkeypatch.setattr(listening, "TRUSTED", 0.3)
+            monkeypatch.setattr(following, "_standing", sometimes)
+            await asyncio.sleep(0.5)
+            await place(bot.account)
+            assert await wire.heard_nothing(within=1)
+            is_away = False
+
+            assert (await wire.update())["event"] == "accepted"
+
     async def test_tells_every_socket_of_an_account(self) -> None:
         bot = await new_bot()
         async with hearing(bot) as one, hearing(bot) as two:
             await trade_an_order(bot)
 
             assert await one.updates(5) == await two.updates(5)
-
-
-@in_database
-def bust(bot: Bot) -> None:
-    order = bot.account.orders.get()
-    word = telling.traded(order, "E-2", "6", kind=ExecutionKind.BUST, revision=1)
-    telling.hear(order, word)
 
 
 class TestItsFrames:

@@ -13,10 +13,11 @@ from django.utils import timezone
 from brokers.errors import OutcomeUnknown, Refused
 from brokers.messages import Report
 from brokers.vocabulary import ExecutionKind, Status
-from orders import canceling, recording
+from orders import canceling, placing, recording
 from orders.api.alpaca import recounting, showing
+from orders.api.alpaca.streaming import numbering, recalling
 from orders.models import Account, Execution, Order
-from tests.api.alpaca.telling import (
+from tests.api.alpaca.streaming.telling import (
     DAY,
     ask_cancel,
     events,
@@ -28,7 +29,7 @@ from tests.api.alpaca.telling import (
     traded,
     words,
 )
-from tests.factories import ANA, AccountFactory, place
+from tests.factories import ANA, AccountFactory, a_ticket, place
 from tests.fakes import ScriptedBroker, call
 
 pytestmark = pytest.mark.django_db
@@ -410,15 +411,49 @@ class TestTheIds:
         whole = [event.said for event in events(account)]
         assert len(whole) >= 30
 
-        for rows in (1, 2, 7):
+        for rows in (1, 7):
             monkeypatch.setattr("orders.api.alpaca.streaming.recalling.MOST_ROWS", rows)
             assert [event.said for event in events(account)] == whole
 
         monkeypatch.setattr("orders.api.alpaca.streaming.recalling.MOST_LIVES", 1)
         assert [event.said for event in events(account)] == whole
-        for sequence in {event.place.sequence for event in events(account)}:
+        for sequence in range(1, len(whole), 4):
             rest = [event.said for event in events(account, since=sequence)]
             assert rest == whole[len(whole) - len(rest) :]
+
+    def test_grow_while_clocks_go_back(self, account: Account) -> None:
+        noon = timezone.now()
+        for seconds in (0, -3600, 0, -1, 3600, 0):
+            placing.place(
+                account,
+                a_ticket(),
+                source="api",
+                actor=ANA,
+                now=noon + timedelta(seconds=seconds),
+            )
+
+        told = events(account)
+
+        ids = [event.said["event_id"] for event in told]
+        assert ids == sorted(ids)
+        moments = [event.at_ns for event in told]
+        assert moments == sorted(set(moments))
+        # It took its own clock for what it is as long as that did not go back.
+        assert told[4].at_ns == numbering.nanoseconds(noon + timedelta(seconds=3600))
+        assert [recalling.place_of(account.id, one) for one in ids] == [e.place for e in told]
+        for event in told:
+            begin = recalling.sequence_before(account.id, event.at_ns)
+            rest = [one for one in events(account, since=begin) if one.at_ns >= event.at_ns]
+            assert [one.said for one in rest] == [
+                one.said for one in told if one.place >= event.place
+            ]
+
+    def test_are_one_accounts_own(self, account: Account) -> None:
+        place(account)
+        told = events(account)[0].said["event_id"]
+
+        with pytest.raises(recalling.NoSuchEvent):
+            recalling.place_of(AccountFactory().id, told)
 
 
 def _a_day(account: Account) -> list[Order]:
