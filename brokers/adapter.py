@@ -45,12 +45,20 @@ class BrokerAdapter(ABC):
         """
 
     @abstractmethod
-    def replace(self, broker_order_id: str, ticket: Ticket, *, filled: Decimal) -> Report:
+    def replace(
+        self,
+        broker_order_id: str,
+        ticket: Ticket,
+        *,
+        filled: Decimal,
+        was: Ticket | None = None,
+    ) -> Report:
         """Ask for an order to be replaced by a new one with the ticket's terms and wire id.
 
         The ticket's quantity is what the new order is to work, beyond the
         `filled` that we know of the old one. A broker that can compare refuses
         when the old one has filled further: otherwise the two would overfill.
+        `was` is what the old one's terms are, for a broker that is told the changes alone.
         The report has the new order's snapshot, and the old one's where the
         broker tells it. Raises Refused, NotSent or OutcomeUnknown.
         """

@@ -8,6 +8,7 @@ from brokers.errors import InvalidTicket
 
 MOST = Decimal("1e12")  # larger than any real order, and safely inside the database's columns
 # Sums of amounts as brokers tell them: it raises rather than round.
+ZERO = Decimal(0)
 EXACT = Context(prec=80, traps=[Inexact, InvalidOperation])
 DECIMALS = 9  # the finest quantity or price any of our brokers takes
 

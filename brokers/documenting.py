@@ -26,7 +26,7 @@ it is taken for that one.
 
 def document() -> str:
     """Return what docs/brokers.md should say."""
-    passports = [adapter.passport for adapter in registry.PAPER]
+    passports = [broker.passport for broker in registry.BROKERS.values()]
     terms = {passport.broker: dict(passport.rows()) for passport in passports}
     headings = [heading for heading, _ in passports[0].rows()]
     table = _table(

@@ -54,6 +54,14 @@ class NotSent(BrokerError):
     word = "not_sent"
 
 
+class Unasked(NotSent):
+    """We did not ask, for reasons of our own: it says nothing of how well the broker is heard."""
+
+
+class Postponed(Unasked):
+    """The broker takes only so many requests, and the rest are kept for what comes first."""
+
+
 class OutcomeUnknown(BrokerError):
     """The request left, and no answer came back that proves anything. It may have been done."""
 

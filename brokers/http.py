@@ -11,7 +11,7 @@ import json
 import socket
 from collections.abc import Mapping
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
@@ -44,11 +44,12 @@ UNREACHED = (
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole answer: status, body as text, and the call as evidence."""
+    """A whole answer: status, body as text, and the call as evidence. Headers in lower case."""
 
     status: int
     text: str
     call: Call
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def json(self) -> Any:
         """Return the body as JSON, numbers as Decimal. Raises ValueError."""
@@ -62,6 +63,7 @@ def call(
     headers: Mapping[str, str],
     params: Mapping[str, str] | None = None,
     body: Mapping[str, Any] | None = None,
+    largest: int = LARGEST_ANSWER,
 ) -> Answer:
     """Make one request and return whatever whole answer comes, of any status.
 
@@ -95,16 +97,17 @@ def call(
         told = evidence(failure=f"{type(error).__name__}: {error}")
         raise NotSent(f"No request can be made to {url}: {error}", call=told) from error
     status: int | None = None
+    heads: Mapping[str, str] = {}
     received = bytearray()
     deadline = _Deadline(IN_ALL)
     request.extensions["trace"] = deadline.watch
     try:
         with deadline, closing(_client().send(request, stream=True)) as response:
-            status = response.status_code
+            status, heads = response.status_code, dict(response.headers)
             for chunk in response.iter_bytes():
                 received += chunk
-                if len(received) > LARGEST_ANSWER:
-                    raise httpx.ReadError("the answer is larger than 2 MB")
+                if len(received) > largest:
+                    raise httpx.ReadError(f"the answer is larger than {largest >> 20} MB")
     except UNREACHED as error:
         told = evidence(failure=f"{type(error).__name__}: {error}")
         raise NotSent(f"Could not reach {request.url.host}: {error}", call=told) from error
@@ -119,7 +122,7 @@ def call(
             f"No whole answer from {request.url.host}: {why}", call=told
         ) from error
     text = received.decode(errors="replace")
-    return Answer(status, text, evidence(status, text))
+    return Answer(status, text, evidence(status, text), heads)
 
 
 def redacted(headers: Mapping[str, str]) -> dict[str, str]:

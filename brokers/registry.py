@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from brokers.adapter import BrokerAdapter
+from brokers.alpaca.adapter import AlpacaAdapter
+from brokers.budgeting import UNBOUNDED, Budget
 from brokers.paper import impersonating
 from brokers.paper.adapter import PaperAdapter
 from brokers.passport import Passport
@@ -22,7 +24,7 @@ class Broker:
     """
 
     adapter: type[BrokerAdapter]
-    connect: Callable[[Mapping[str, str], str], BrokerAdapter]
+    connect: Callable[[Mapping[str, str], str, Budget], BrokerAdapter]
     credentials: tuple[str, ...]
     stream: BrokerStream | None = None
 
@@ -41,18 +43,26 @@ PAPER: tuple[type[PaperAdapter], ...] = (
     impersonating.AsGateway,
     impersonating.AsBinance,
 )
+REAL: tuple[type[AlpacaAdapter], ...] = (AlpacaAdapter,)
+KEY = ("key", "secret")
 BROKERS: Mapping[str, Broker] = {
-    adapter.passport.broker: Broker(adapter, adapter.connect, ("key", "secret"))
-    for adapter in PAPER
+    **{one.passport.broker: Broker(one, one.connect, KEY) for one in PAPER},
+    **{one.passport.broker: Broker(one, one.connect, KEY) for one in REAL},
 }
 
 
-def connect(broker: str, *, credentials: Mapping[str, str], base_url: str) -> BrokerAdapter:
-    """Return the adapter for one account.
+def connect(
+    broker: str,
+    *,
+    credentials: Mapping[str, str],
+    base_url: str,
+    budget: Budget = UNBOUNDED,
+) -> BrokerAdapter:
+    """Return the adapter for one account. `budget` counts what a passport's allowance bounds.
 
     Raises KeyError for an unknown broker or a missing credential.
     """
-    return BROKERS[broker].connect(credentials, base_url)
+    return BROKERS[broker].connect(credentials, base_url, budget)
 
 
 def passport(broker: str) -> Passport:

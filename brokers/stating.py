@@ -112,7 +112,10 @@ def _class(terms: Terms, order_class: OrderClass) -> str:
 
 def _replacing(terms: Terms) -> str:
     how = "a new order takes its place" if terms.replace_makes_new_order else "the same order"
-    return f"{', '.join(spelt(field) for field in sorted(terms.replaceable))}; {how}"
+    fields = ", ".join(spelt(field) for field in sorted(terms.replaceable))
+    if not terms.replaces_partly_filled:
+        return f"{fields}, until it has partly filled; {how}"
+    return f"{fields}; {how}"
 
 
 def _absence(terms: Terms) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from enum import StrEnum
 
-from brokers.vocabulary import OrderClass, OrderType, PositionEffect, TimeInForce
+from brokers.vocabulary import Environment, OrderClass, OrderType, PositionEffect, TimeInForce
 
 # Types of order, each with the times in force that it may have.
 Kinds = Mapping[OrderType, frozenset[TimeInForce]]
@@ -65,6 +65,42 @@ class Trail(StrEnum):
     PERCENT = "percent"
 
 
+class Need(StrEnum):
+    """What a request to a broker is for. What comes first goes first when few are left."""
+
+    CANCEL = "cancel"
+    ORDER = "order"  # a new one, or a change
+    LIST = "list"  # of all that an account has: what no fill gets lost by
+    LOOK = "look"  # at one order
+    FIGURE = "figure"  # what pages show beside the orders
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allowance:
+    """How many requests a broker takes, and how many of them are kept for what comes first."""
+
+    per_minute: int
+    for_cancels: int
+    for_orders: int
+    for_lists: int
+    for_looks: int
+
+    def most(self, need: Need) -> int | None:
+        """Return how many in a minute there may be before one more of this need; None: always."""
+        match need:
+            case Need.CANCEL:
+                return None
+            case Need.ORDER:
+                return self.per_minute - self.for_cancels
+            case Need.LIST:
+                return self.per_minute - self.for_cancels - self.for_orders
+            case Need.LOOK:
+                return self.per_minute - self.for_cancels - self.for_orders - self.for_lists
+            case Need.FIGURE:
+                kept = self.for_cancels + self.for_orders + self.for_lists + self.for_looks
+                return self.per_minute - kept
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Doubt:
     """How long silence lasts at a broker, and what may be concluded from it."""
@@ -90,6 +126,9 @@ class Terms:
 
     broker: str
     title: str
+    # Where it is, on paper and live. Empty: wherever an account says, and then never live.
+    hosts: Mapping[Environment, str] = field(default_factory=dict)
+    allowance: Allowance | None = None  # of requests, per account; None: as many as there are
     takes: Kinds = field(default_factory=lambda: EVERY_KIND)
     in_parts: Kinds = field(default_factory=lambda: IN_PARTS)  # shares, not whole ones
     for_money: Kinds = field(default_factory=lambda: IN_PARTS)  # of shares: for an amount of money
@@ -106,6 +145,7 @@ class Terms:
     duplicate_id_answer: str  # in words, for people
     replaceable: frozenset[str] = REPLACEABLE  # the fields that a replacement may change
     replace_makes_new_order: bool = True
+    replaces_partly_filled: bool = True
     pushes: str  # how it tells us of fills, in words
     doubt: Doubt
     tested_on: date

@@ -22,6 +22,8 @@ DESK_URL = environment.required("DESK_URL").rstrip("/")  # where people and brok
 DESK_DATA = Path(os.environ.get("DESK_DATA", BASE_DIR / ".desk"))
 # Hosts that subscribers may be told at though they are of a private network, or speak plain http.
 DESK_TRUSTED_RECEIVERS = environment.listed("DESK_TRUSTED_RECEIVERS")
+# Hosts beside a broker's own that an account on paper may be at, and be shown its key.
+DESK_TRUSTED_BROKERS = environment.listed("DESK_TRUSTED_BROKERS")
 DESK_PREFIX = os.environ.get("DESK_PREFIX", "desk")  # keeps desks that share a Redis apart
 DESK_PAPER_URL = os.environ.get("DESK_PAPER_URL", "")  # the paper exchange, if there is one
 DESK_PAPER_TOKEN = os.environ.get("DESK_PAPER_TOKEN", "")  # may turn its fault dials

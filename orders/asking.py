@@ -19,11 +19,10 @@ from django.db import connections
 from django.utils import timezone
 
 from brokers.adapter import BrokerAdapter
-from brokers.errors import BrokerError
+from brokers.errors import BrokerError, Unasked
 from brokers.messages import Balance, Bar, Holding, Instrument, Quote
 from orders import connecting
 from orders.models import Account
-from orders.secrets import SecretUnreadable
 
 WITHIN = 2.0  # seconds anyone waits
 PRICES_KEPT = 1.0  # seconds; several panels of one page ask for the same price
@@ -98,10 +97,12 @@ def _ask(account: Account, question: Callable[[BrokerAdapter], Told]) -> Told:
     except TooLate as error:
         _away[account.id] = time.monotonic()
         raise NoAnswer(f"{account} does not answer.") from error
+    except Unasked as error:
+        raise NoAnswer(str(error)) from error
     except BrokerError as error:
         _note(account, began, failure=str(error))
         raise NoAnswer(str(error)) from error
-    except SecretUnreadable as error:
+    except connecting.UNCONNECTABLE as error:
         raise NoAnswer(f"The credentials of {account} can't be read.") from error
     _note(account, began)
     return told
@@ -121,7 +122,7 @@ def _put(
     try:
         return question(adapter)
     except BrokerError as error:
-        failure = str(error)
+        failure = "" if isinstance(error, Unasked) else str(error)
         raise
     finally:
         if time.monotonic() - began > WITHIN:

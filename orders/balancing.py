@@ -19,7 +19,6 @@ from brokers.errors import BrokerError
 from orders import alarming, announcing, auditing, connecting, timing, weighing
 from orders.actors import Actor, component
 from orders.models import Account, Break, Feed, Incident, Order, Reconciliation
-from orders.secrets import SecretUnreadable
 from orders.weighing import Seen
 
 log = structlog.get_logger(__name__)
@@ -99,8 +98,8 @@ def _weigh(account: Account, *, since: datetime) -> Seen | str:
     try:
         adapter = connecting.connect(account)
         return weighing.weigh(account, adapter, since=since)
-    except SecretUnreadable:
-        log.exception("credentials_unreadable", account=str(account.id))
+    except connecting.UNCONNECTABLE:
+        log.exception("account_not_connected", account=str(account.id))
         return f"The credentials of {account} can't be read."
     except BrokerError as error:
         return str(error) or "The broker did not answer."

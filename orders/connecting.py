@@ -4,16 +4,37 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from brokers import registry
+from django.conf import settings
+
+from brokers import addressing, registry
 from brokers.adapter import BrokerAdapter
+from brokers.addressing import Misaddressed
 from brokers.passport import Passport
+from brokers.vocabulary import Environment
+from orders import budgeting
 from orders.models import Account, Feed
+from orders.secrets import SecretUnreadable
+
+# What keeps an account from its broker, and is no word of the broker's.
+UNCONNECTABLE = (SecretUnreadable, Misaddressed)
 
 
 def connect(account: Account) -> BrokerAdapter:
-    """Return the adapter that speaks for an account. Raises SecretUnreadable."""
+    """Return the adapter that speaks for an account. Raises SecretUnreadable or Misaddressed."""
+    terms = passport(account)
+    check_address(terms, account.base_url, environment=Environment(account.environment))
     return registry.connect(
-        account.broker, credentials=account.unseal_credentials(), base_url=account.base_url
+        account.broker,
+        credentials=account.unseal_credentials(),
+        base_url=account.base_url,
+        budget=budgeting.of(account.id, terms.allowance),
+    )
+
+
+def check_address(terms: Passport, base_url: str, *, environment: Environment) -> None:
+    """Raise Misaddressed for an address that this desk sends no account's requests to."""
+    addressing.check(
+        terms, base_url, environment=environment, trusted=settings.DESK_TRUSTED_BROKERS
     )
 
 

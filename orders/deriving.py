@@ -136,11 +136,13 @@ def standing(
         return Status.PARTIALLY_FILLED if filled > 0 else None
     if governing.status in HARD or governing.status is Status.INDETERMINATE:
         return governing.status
+    if _was_lessened(filled, governing):
+        return Status.CANCELED
     if filled > 0 or governing.status is Status.FILLED:
         return Status.PARTIALLY_FILLED
-    if governing.status in {Status.PENDING_CANCEL, Status.PENDING_REPLACE}:
-        return Status.NEW  # what is pending is an overlay; the order itself still works
-    return governing.status
+    # What is pending is an overlay; the order itself still works.
+    pending = governing.status in {Status.PENDING_CANCEL, Status.PENDING_REPLACE}
+    return Status.NEW if pending else governing.status
 
 
 def _is_whole(quantity: Decimal | None, filled: Decimal, governing: Snapshot | None) -> bool:
@@ -149,6 +151,13 @@ def _is_whole(quantity: Decimal | None, filled: Decimal, governing: Snapshot | N
     if governing is None or governing.status is not Status.FILLED:
         return False
     return filled >= governing.cumulative > 0
+
+
+def _was_lessened(filled: Decimal, governing: Snapshot) -> bool:
+    """Whether the broker made it smaller, and that much has filled: the rest was taken off it."""
+    if governing.status is not Status.FILLED or governing.quantity is None:
+        return False
+    return filled >= governing.quantity > 0
 
 
 def live_fills(fills: Iterable[Fill]) -> list[Fill]:

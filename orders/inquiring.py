@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from brokers.adapter import BrokerAdapter
-from brokers.errors import BrokerError
+from brokers.errors import BrokerError, Unasked
 from brokers.messages import Absent, Call, Report
 from brokers.passport import Read
 from orders.models import Inquiry, Order
@@ -139,6 +139,7 @@ def _whole(adapter: BrokerAdapter, broker_order_id: str, listed: Report) -> Repo
 
 def _unanswered(inquiry: Inquiry, error: BrokerError) -> Inquiry:
     inquiry.result, inquiry.note = Result.NO_ANSWER, str(error)
+    inquiry.was_made = not isinstance(error, Unasked)
     _keep_call(inquiry, error.call)
     return inquiry
 

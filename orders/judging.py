@@ -31,7 +31,6 @@ from orders.errors import (
 from orders.models import Account, Grant, Order, Role, Ruling
 from orders.money import ZERO, plain, worth
 from orders.recording import Word
-from orders.secrets import SecretUnreadable
 from orders.states import Submission
 
 LONGEST = {"reason": 2000, "broker_ticket": 100, "broker_order_id": 128}
@@ -182,7 +181,7 @@ def _found(order: Order, broker_order_id: str) -> Report | None:
         return None
     try:
         told = connecting.connect(order.account).read(broker_order_id)
-    except (BrokerError, SecretUnreadable) as error:
+    except (BrokerError, *connecting.UNCONNECTABLE) as error:
         raise BrokerSilent(f"The order can't be read at the broker now: {error}") from error
     if isinstance(told, Absent):
         raise NotThatOrder(f"The broker has no order {broker_order_id}.", field="broker_order_id")

@@ -9,7 +9,8 @@ from django.contrib.auth.models import User
 from django.db import transaction
 
 from brokers import registry
-from orders import auditing
+from brokers.vocabulary import Environment
+from orders import auditing, connecting
 from orders.actors import Actor
 from orders.models import Account, Feed, Grant
 
@@ -27,9 +28,11 @@ def open_account(
 ) -> Account:
     """Add an account at a broker. Its credentials are sealed and never come out.
 
-    Raises KeyError for a broker this desk does not know.
+    Raises KeyError for a broker this desk does not know, Misaddressed for an address that is none
+    of its.
     """
-    registry.passport(broker)
+    terms = registry.passport(broker)
+    connecting.check_address(terms, base_url, environment=Environment(environment))
     account = Account(
         name=name, broker=broker, environment=environment, base_url=base_url, created_at=now
     )

@@ -20,7 +20,6 @@ from orders import connecting, inquiring, recording, timing
 from orders.deriving import UNBALANCED, Flag
 from orders.models import Inquiry, Order
 from orders.models.facts import Heard
-from orders.secrets import SecretUnreadable
 from orders.states import AttemptKind, Submission
 
 log = structlog.get_logger(__name__)
@@ -43,8 +42,8 @@ def reconcile(order_id: UUID, *, now: datetime) -> None:
     order = Order.objects.select_related("account").get(id=order_id)
     try:
         adapter = connecting.connect(order.account)
-    except SecretUnreadable:
-        log.exception("credentials_unreadable", account=str(order.account_id))
+    except connecting.UNCONNECTABLE:
+        log.exception("account_not_connected", account=str(order.account_id))
         return
     match order.submission:
         case Submission.UNKNOWN:
@@ -176,6 +175,8 @@ def _take_in(
 
 
 def _note_health(order: Order, inquiry: Inquiry, *, now: datetime) -> None:
+    if not inquiry.was_made:
+        return
     if inquiry.result == Result.NO_ANSWER and inquiry.answer_status is None:
         connecting.note_silent(order.account, inquiry.note, now=now)
     else:

@@ -11,8 +11,8 @@ from django.db import IntegrityError, transaction
 
 from brokers.messages import Ticket
 from brokers.reasons import Reason
-from brokers.vocabulary import TimeInForce
-from orders import placing, timing
+from brokers.vocabulary import Status, TimeInForce
+from orders import connecting, placing, timing
 from orders.actors import Actor
 from orders.errors import BadTicket, NotReplaceable, OrderIdTaken
 from orders.models import Order
@@ -98,6 +98,12 @@ def _replace(
     if proposal == with_changes(old.terms(), wire_id=proposal.wire_id):
         raise BadTicket("Nothing would change.", reason=Reason.NOTHING_TO_CHANGE)
     placing.check_change(old.account, old.terms(), proposal)
+    has_filled = old.filled_quantity > 0 or old.status == Status.PARTIALLY_FILLED
+    if has_filled and not connecting.passport(old.account).replaces_partly_filled:
+        raise NotReplaceable(
+            "It has partly filled, and what its broker would trade in its place is not certain:"
+            " cancel it, and place another."
+        )
     if proposal.quantity <= old.filled_quantity:
         raise BadTicket(
             f"{old.filled_quantity.normalize():f} have filled already: ask for more than that,"

@@ -14,13 +14,12 @@ import structlog
 from django.db import InterfaceError, OperationalError, close_old_connections
 
 from brokers.adapter import BrokerAdapter
-from brokers.errors import BrokerError, NotSent, OutcomeUnknown
+from brokers.errors import BrokerError, NotSent, OutcomeUnknown, Unasked
 from brokers.messages import Report
 from orders import connecting, recording, timing
 from orders.models import Account, Order
 from orders.money import ZERO
 from orders.recording import Claim
-from orders.secrets import SecretUnreadable
 from orders.states import AttemptKind
 
 log = structlog.get_logger(__name__)
@@ -60,8 +59,8 @@ def _converse(claim: Claim) -> Report | BrokerError:
     order = claim.order
     try:
         adapter = connecting.connect(order.account)
-    except SecretUnreadable as error:
-        return NotSent(f"The account's credentials can't be read: {error}")
+    except connecting.UNCONNECTABLE as error:
+        return NotSent(f"The account's credentials, or where they go, are not good: {error}")
     except Exception as error:
         log.exception("not_connected", account=str(order.account_id))
         return NotSent(f"The account can't be connected to its broker: {error!r}")
@@ -82,8 +81,9 @@ def _write(adapter: BrokerAdapter, claim: Claim) -> Report:
         case AttemptKind.SUBMIT:
             return adapter.submit(order.ticket())
         case AttemptKind.REPLACE:
+            was = order.replaces.ticket() if order.replaces else None
             filled = order.replaces_filled or ZERO
-            return adapter.replace(claim.target, order.ticket(), filled=filled)
+            return adapter.replace(claim.target, order.ticket(), filled=filled, was=was)
         case AttemptKind.CANCEL:
             return adapter.cancel(claim.target)
 
@@ -119,7 +119,7 @@ def _note_health(account: Account, outcome: Report | BrokerError) -> None:
         call = outcome.call
         if call is not None and call.status is not None:
             connecting.note_heard(account, took_ms=call.took_ms, now=now)
-        elif isinstance(outcome, BrokerError):
+        elif isinstance(outcome, BrokerError) and not isinstance(outcome, Unasked):
             connecting.note_silent(account, str(outcome), now=now)
     except DATABASE_AWAY as error:
         log.warning("health_not_noted", account=str(account.id), error=str(error))

@@ -15,13 +15,12 @@ import structlog
 from django.db import DataError, IntegrityError
 
 from brokers.adapter import BrokerAdapter
-from brokers.errors import BrokerError
+from brokers.errors import BrokerError, Unasked
 from brokers.messages import Absent, Report
 from orders import connecting, guarding, recording, timing
 from orders.models import Account, Feed
 from orders.models.facts import Heard
 from orders.recording import Unadoptable
-from orders.secrets import SecretUnreadable
 
 log = structlog.get_logger(__name__)
 
@@ -45,8 +44,8 @@ def sweep(account_id: UUID, *, now: datetime) -> bool:
     account = Account.objects.select_related("feed").get(id=account_id)
     try:
         adapter = connecting.connect(account)
-    except SecretUnreadable:
-        log.exception("credentials_unreadable", account=str(account.id))
+    except connecting.UNCONNECTABLE:
+        log.exception("account_not_connected", account=str(account.id))
         return False
     try:
         listed = _read_lists(account, adapter, now=now)
@@ -110,6 +109,8 @@ def _note_failure(account: Account, error: BrokerError, *, now: datetime) -> Non
     log.warning("account_not_swept", account=str(account.id), error=str(error))
     if account.unsure_since is not None:
         Feed.objects.filter(account=account).update(sweep_at=now + RETRY)  # orders wait for it
+    if isinstance(error, Unasked):
+        return  # it would answer: we did not ask
     if error.call is None or error.call.status is None:
         connecting.note_silent(account, str(error), now=now)
 

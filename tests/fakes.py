@@ -117,7 +117,14 @@ class ScriptedBroker(BrokerAdapter):
             return self._next()
         return self.has(ticket)
 
-    def replace(self, broker_order_id: str, ticket: Ticket, *, filled: Decimal) -> Report:
+    def replace(
+        self,
+        broker_order_id: str,
+        ticket: Ticket,
+        *,
+        filled: Decimal,
+        was: Ticket | None = None,
+    ) -> Report:
         self.replaced.append((broker_order_id, ticket, filled))
         if self.script:
             return self._next()

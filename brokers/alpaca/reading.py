@@ -43,9 +43,10 @@ Word = TypeVar("Word", bound=StrEnum)
 
 STREAM = "trade_updates"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-ZERO = Decimal(0)
 # A word on an order that says what is its own comes after one of the same moment that does not.
 OWN = 1000
+SHORTEST_PAIR = len("BTCUSD")
+QUOTED_IN = ("USDC", "USDT", "USD", "BTC")  # the longer before what they end in
 NANOSECONDS = re.compile(r"\.[0-9]{6}([0-9]{1,3})", re.ASCII)
 TRADES = frozenset({"fill", "partial_fill"})
 LATER_WORDS = frozenset({"trade_bust", "trade_correct"})
@@ -95,7 +96,7 @@ def order(told: Mapping[str, Any], *, parent: str = "") -> Snapshot:
     said = Snapshot(
         broker_order_id=_name(told["id"]),
         wire_id=parse_text(told["client_order_id"]),
-        symbol=_name(told["symbol"]),
+        symbol=slashed(_name(told["symbol"]), told.get("asset_class")),
         side=Side(told["side"]),
         quantity=quantity,
         notional=notional,
@@ -132,6 +133,25 @@ def order(told: Mapping[str, Any], *, parent: str = "") -> Snapshot:
     return said if carried is None else own(said, carried=parse_amount(carried))
 
 
+def came(told: Mapping[str, Any]) -> datetime:
+    """Return when an order came, which is what lists of them go by."""
+    return parse_time(told.get("submitted_at") or told["created_at"])
+
+
+def slashed(symbol: str, asset_class: object = None) -> str:
+    """Return a symbol with the slash that Alpaca leaves out of pairs in some places.
+
+    Where the class is not told, a pair is known by its length: no share's symbol has six letters.
+    """
+    is_pair = asset_class == "crypto" or (asset_class is None and len(symbol) >= SHORTEST_PAIR)
+    if "/" in symbol or not is_pair or not symbol.isalpha():
+        return symbol
+    for quoted_in in QUOTED_IN:
+        if symbol.endswith(quoted_in) and symbol != quoted_in:
+            return f"{symbol.removesuffix(quoted_in)}/{quoted_in}"
+    return symbol
+
+
 def own(said: Snapshot, *, carried: Decimal) -> Snapshot:
     """Return what an order has filled itself, told how much of it those before it had.
 
@@ -166,7 +186,7 @@ def fill(told: Mapping[str, Any]) -> Fill:
         order_id=_name(told["order_id"]),
         execution_id=_name(execution_id),
         at=parse_time(told["transaction_time"]),
-        symbol=_name(told["symbol"]),
+        symbol=slashed(_name(told["symbol"])),
         side=_side(told["side"]),
     )
 
@@ -210,7 +230,7 @@ def _executed(told: Mapping[str, Any]) -> Fill:
             order_id=_name(about["id"]),
             execution_id=_name(told["execution_id"]),
             at=parse_time(told["timestamp"]),
-            symbol=_name(about["symbol"]),
+            symbol=slashed(_name(about["symbol"]), about.get("asset_class")),
             side=_side(about["side"]),
         ),
         wire_id=parse_text(about["client_order_id"]),

@@ -10,6 +10,7 @@ from urllib.parse import quote as quoted
 
 from brokers import http, signatures
 from brokers.adapter import BrokerAdapter
+from brokers.budgeting import UNBOUNDED, Budget
 from brokers.classifying import Problem, Verdict, classify, is_absence, raise_for
 from brokers.errors import Conflict, OutcomeUnknown, Unreadable
 from brokers.http import Answer
@@ -53,7 +54,12 @@ class PaperAdapter(BrokerAdapter):
         self._headers = {"X-Paper-Key": key, "X-Paper-Secret": secret}
 
     @classmethod
-    def connect(cls, credentials: Mapping[str, str], base_url: str) -> PaperAdapter:
+    def connect(
+        cls,
+        credentials: Mapping[str, str],
+        base_url: str,
+        budget: Budget = UNBOUNDED,  # noqa: ARG003 — it takes as many requests as there are
+    ) -> PaperAdapter:
         """Return the adapter for an account's credentials: `key` and `secret`."""
         return cls(base_url=base_url, key=credentials["key"], secret=credentials["secret"])
 
@@ -61,7 +67,14 @@ class PaperAdapter(BrokerAdapter):
         body = translation.order_json(ticket)
         return self._write("POST", "/v1/orders", body, echoes=ticket, in_common=OF_A_NEW_ORDER)
 
-    def replace(self, broker_order_id: str, ticket: Ticket, *, filled: Decimal) -> Report:
+    def replace(
+        self,
+        broker_order_id: str,
+        ticket: Ticket,
+        *,
+        filled: Decimal,
+        was: Ticket | None = None,  # noqa: ARG002 — it is told all of the new one
+    ) -> Report:
         body = {**translation.order_json(ticket), "filled_quantity": filled}
         path = f"{_order(broker_order_id)}/replace"
         return self._write("POST", path, body, echoes=ticket, in_common=ESSENCE)

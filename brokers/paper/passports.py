@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date, timedelta
 
+from brokers.alpaca import terms as alpaca
 from brokers.passport import Doubt, Passport, Read, Trail
 from brokers.terms import EVERY_KIND, NO_KIND, REPLACEABLE, RESTING
 from brokers.vocabulary import OrderClass, OrderType, PositionEffect, TimeInForce
@@ -49,24 +50,15 @@ PAPER = Passport(
     source="tests/brokers, against the exchange itself",
 )
 ALPACA = replace(
-    PAPER,
+    alpaca.PASSPORT,
     broker="paper-alpaca",
     title="Paper exchange as Alpaca",
-    takes={
-        OrderType.MARKET: RESTING | AT_ONCE | AUCTIONS,
-        OrderType.LIMIT: RESTING | AT_ONCE | AUCTIONS,
-        OrderType.STOP: RESTING | AT_ONCE,
-        OrderType.STOP_LIMIT: RESTING | AT_ONCE,
-        OrderType.TRAILING_STOP: RESTING,
-    },
-    pairs={
-        OrderType.MARKET: frozenset({GTC, IOC}),
-        OrderType.LIMIT: frozenset({GTC, IOC}),
-        OrderType.STOP_LIMIT: frozenset({GTC, IOC}),
-    },
-    wire_id_length=128,
-    duplicate_id_answer="422 with code 40010001, client_order_id must be unique: for ever",
-    doubt=_doubt(5, 60, 120, absence_by=NEVER),  # its FAQ: only its support confirms
+    hosts={},
+    allowance=None,
+    replaces_partly_filled=True,  # it compares, and refuses where that would overfill
+    pushes=PAPER.pushes,
+    tested_on=PAPER.tested_on,
+    source=PAPER.source,
 )
 TAPP = replace(
     PAPER,

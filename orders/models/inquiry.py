@@ -16,6 +16,7 @@ class Inquiry(models.Model):
         ABSENT = "absent", "The broker says it has no such order"
         NO_ANSWER = "no_answer", "No answer that proves anything"
 
+    was_made = True  # not kept: False while there was no room for the request
     order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="inquiries")
     path = models.CharField(max_length=24)  # which way we asked: by our id, by its id
     result = models.CharField(max_length=10, choices=Result)

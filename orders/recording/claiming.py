@@ -117,6 +117,8 @@ def _claim_submission(order_id: UUID) -> Claim | None:
     order.submission_reason = order.submission_code = ""
     order.look_at = now + timing.LEASE
     order.save(update_fields=["submission"])  # the attempt's trigger asks for it
+    if parent is not None:
+        order.replaces = parent  # at hand, for once this is committed nothing is read any more
     attempt = _arm(order, AttemptKind.REPLACE if parent else AttemptKind.SUBMIT, now=now)
     change(
         order,

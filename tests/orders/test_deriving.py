@@ -55,6 +55,25 @@ S = Status
             {Flag.FILLS_MISSING},
         ),
         ([told(S.FILLED, 2, "10"), fill(TICKET, "a", "10")], S.FILLED, "10", set()),
+        # Its broker made it smaller, as of an exit whose other half has partly filled.
+        (
+            [told(S.FILLED, 2, "6", quantity=Decimal(6)), fill(TICKET, "a", "6")],
+            S.CANCELED,
+            "6",
+            set(),
+        ),
+        (
+            [told(S.FILLED, 2, "6", quantity=Decimal(6)), fill(TICKET, "a", "5")],
+            S.PARTIALLY_FILLED,
+            "5",
+            {Flag.FILLS_MISSING},
+        ),
+        (
+            [told(S.NEW, 2, "6", quantity=Decimal(6)), fill(TICKET, "a", "6")],
+            S.PARTIALLY_FILLED,
+            "6",
+            set(),
+        ),
         ([told(S.CANCELED, 2)], S.CANCELED, "0", set()),
         ([told(S.CANCELED, 2, "4"), fill(TICKET, "a", "4")], S.CANCELED, "4", set()),
         # A fill that crossed our cancel is booked, and the claim it overtook is shown.
