@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from brokers.adapter import BrokerAdapter
 from brokers.alpaca.adapter import AlpacaAdapter
+from brokers.alpaca.streaming import TradeUpdates
 from brokers.budgeting import UNBOUNDED, Budget
 from brokers.paper import impersonating
 from brokers.paper.adapter import PaperAdapter
@@ -43,11 +44,12 @@ PAPER: tuple[type[PaperAdapter], ...] = (
     impersonating.AsGateway,
     impersonating.AsBinance,
 )
-REAL: tuple[type[AlpacaAdapter], ...] = (AlpacaAdapter,)
 KEY = ("key", "secret")
 BROKERS: Mapping[str, Broker] = {
     **{one.passport.broker: Broker(one, one.connect, KEY) for one in PAPER},
-    **{one.passport.broker: Broker(one, one.connect, KEY) for one in REAL},
+    AlpacaAdapter.passport.broker: Broker(
+        AlpacaAdapter, AlpacaAdapter.connect, KEY, TradeUpdates()
+    ),
 }
 
 

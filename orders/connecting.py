@@ -21,14 +21,19 @@ UNCONNECTABLE = (SecretUnreadable, Misaddressed)
 
 def connect(account: Account) -> BrokerAdapter:
     """Return the adapter that speaks for an account. Raises SecretUnreadable or Misaddressed."""
-    terms = passport(account)
-    check_address(terms, account.base_url, environment=Environment(account.environment))
+    check_account(account)
     return registry.connect(
         account.broker,
         credentials=account.unseal_credentials(),
         base_url=account.base_url,
-        budget=budgeting.of(account.id, terms.allowance),
+        budget=budgeting.of(account.id, passport(account).allowance),
     )
+
+
+def check_account(account: Account) -> None:
+    """Raise Misaddressed for an account whose credentials this desk shows to nobody."""
+    environment = Environment(account.environment)
+    check_address(passport(account), account.base_url, environment=environment)
 
 
 def check_address(terms: Passport, base_url: str, *, environment: Environment) -> None:

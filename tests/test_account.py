@@ -9,6 +9,8 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 
+from brokers.addressing import Misaddressed
+from orders import connecting
 from orders.models import Account, AuditEvent, Grant
 from tests.factories import AccountFactory
 
@@ -174,3 +176,49 @@ def test_lets_a_person_in_to_look(run):
 
     assert list(Account.objects.visible_to(user)) == [account]
     assert not Account.objects.tradable_by(user).exists()
+
+
+class TestAtAlpaca:
+    """Where what is live is at one address alone."""
+
+    def test_is_at_its_brokers_unless_told_otherwise(self, run):
+        run("open", "Play", "--broker", "alpaca", given=SECRET)
+        run("open", "Real", "--broker", "alpaca", "--environment", "live", given=SECRET)
+
+        told = dict(Account.objects.values_list("environment", "base_url"))
+        assert told == {
+            "paper": "https://paper-api.alpaca.markets",
+            "live": "https://api.alpaca.markets",
+        }
+
+    @pytest.mark.parametrize(
+        ("more", "why"),
+        [
+            (["--environment", "live", "--url", URL], "nowhere else"),
+            (["--environment", "live", "--url", "https://paper-api.alpaca.markets"], "nowhere"),
+            (["--url", "https://api.alpaca.markets"], "on paper"),
+            (["--url", "https://evil.example"], "DESK_TRUSTED_BROKERS"),
+        ],
+    )
+    def test_is_opened_nowhere_else(self, run, more, why):
+        with pytest.raises(CommandError, match=why):
+            run("open", "Odd", "--broker", "alpaca", *more, given=SECRET)
+
+        assert not Account.objects.exists()
+
+    def test_is_at_a_host_that_is_trusted(self, run, settings):
+        settings.DESK_TRUSTED_BROKERS = ["desk.example"]
+        url = "https://desk.example/alpaca"
+
+        run("open", "Desk", "--broker", "alpaca", "--url", url, given=SECRET)
+
+        assert Account.objects.get().base_url == url
+
+    def test_is_not_spoken_to_elsewhere_whatever_the_database_says(self, run):
+        run("open", "Real", "--broker", "alpaca", "--environment", "live", given=SECRET)
+        account = Account.objects.get()
+        assert connecting.connect(account)
+
+        account.base_url = URL
+        with pytest.raises(Misaddressed):
+            connecting.connect(account)

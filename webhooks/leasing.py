@@ -17,11 +17,10 @@ from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from brokers import registry
-from orders import timing
+from orders import connecting, timing
 from orders.actors import component
 from orders.models import Account, Order, Stream
 from orders.models.stream import StreamState
-from orders.secrets import SecretUnreadable
 from webhooks.enrolling import enroll_stream
 
 log = structlog.get_logger(__name__)
@@ -160,9 +159,10 @@ def _let_go(wanted: list[Account], holder: UUID) -> None:
 def _errand(account: Account) -> Errand:
     endpoint = enroll_stream(account, actor=BRIDGE, now=timing.database_now())
     try:
+        connecting.check_account(account)
         credentials = account.unseal_credentials()
-    except SecretUnreadable:
-        log.exception("credentials_unreadable", account=str(account.id))
+    except connecting.UNCONNECTABLE:
+        log.exception("account_not_connected", account=str(account.id))
         credentials = {}
     return Errand(
         account_id=account.id,

@@ -211,7 +211,8 @@ def update(told: Mapping[str, Any]) -> Delivery:
             replace(one, reason=reason) if one.status in ENDED_BADLY and not one.parent else one
             for one in snapshots
         )
-    is_told = event in TRADES and bool(_beyond(told["order"]))
+    # What has no id is a trade of nothing: it says that an order for money is whole.
+    is_told = event in TRADES and bool(_beyond(told["order"])) and told.get("execution_id")
     fills = (_executed(told),) if is_told else ()
     return Delivery(event=event, report=Report(snapshots=snapshots, fills=fills))
 

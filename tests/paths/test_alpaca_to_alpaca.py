@@ -96,20 +96,8 @@ class Near:
         give_up_at = time.monotonic() + SETTLE_WITHIN
         while not (answer := question()):
             if time.monotonic() > give_up_at:
-                told = [
-                    (
-                        o.submission,
-                        o.submission_reason,
-                        o.status,
-                        o.filled_quantity,
-                        o.look_at,
-                        [(a.state, a.note) for a in o.attempts.all()][-4:],
-                    )
-                    for o in Order.objects.all()
-                ]
-                pytest.fail(
-                    f"It never came to be: {what}\n{told}\n{timing.database_now()} {self.far.log_tail()[-1500:]}"
-                )
+                stands = Order.objects.values_list("submission", "submission_reason", "status")
+                pytest.fail(f"It never came to be: {what}\n{list(stands)}\n{self.far.log_tail()}")
             self.work()
             time.sleep(0.05)
         return answer
@@ -306,13 +294,6 @@ def test_what_has_partly_filled_is_not_replaced(near: Near) -> None:
         limit_price=Decimal(125),
     )
     order = near.until_status(order, Status.PARTIALLY_FILLED)
-    print(
-        order.filled_quantity,
-        order.status,
-        order.raw_status,
-        order.flags,
-        list(Execution.objects.all()),
-    )
 
     with pytest.raises(NotReplaceable, match="partly filled"):
         replacing.replace(
@@ -324,6 +305,7 @@ def test_what_has_partly_filled_is_not_replaced(near: Near) -> None:
             now=timing.database_now(),
         )
 
+    assert near.between.count("PATCH") == 0
     near.far.price("NVDA", "120")
     order = near.until_status(order, Status.FILLED)
     assert order.filled_quantity == 500

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -48,7 +48,11 @@ class Activities(View):
 
 
 def standing(account: Account) -> QuerySet[Execution]:
-    """Return an account's trades that stand: neither undone, nor amended by a later word."""
+    """Return an account's trades that stand: neither undone, nor amended by a later word.
+
+    Each with the `first_pk` of what was ever told of that trade: it keeps its id, however often it
+    is amended.
+    """
     same = Execution.objects.filter(
         account=OuterRef("account"),
         broker_order_id=OuterRef("broker_order_id"),
@@ -64,18 +68,24 @@ def standing(account: Account) -> QuerySet[Execution]:
         .filter(~Exists(undone))
         .filter(Q(kind=ExecutionKind.FILL) & ~Exists(corrections) | ~Q(kind=ExecutionKind.FILL))
         .filter(Q(kind=ExecutionKind.FILL) | ~Exists(amended))
+        .annotate(first_pk=Subquery(same.order_by("pk").values("pk")[:1]))
     )
 
 
 def activity_id(execution: Execution) -> str:
     """Return a trade's id as an activity: its moment, and a number of ours that looks like one."""
     at = execution.executed_at.astimezone(UTC)
-    return f"{at:%Y%m%d%H%M%S}{at.microsecond // 1000:03}::{execution_id(execution)}"
+    first = getattr(execution, "first_pk", execution.pk)
+    return f"{at:%Y%m%d%H%M%S}{at.microsecond // 1000:03}::{_id_of(first)}"
 
 
 def execution_id(execution: Execution) -> UUID:
     """Return a trade's id: brokers have words of any kind for it, and Alpaca's clients a UUID."""
-    return UUID(int=SHAPE | execution.pk)
+    return _id_of(execution.pk)
+
+
+def _id_of(number: int) -> UUID:
+    return UUID(int=SHAPE | number)
 
 
 def _wanted(account: Account, told: Mapping[str, str]) -> QuerySet[Execution]:
@@ -109,7 +119,11 @@ def _last(account: Account, token: str) -> Execution | None:
         number = UUID(token.partition("::")[2]).int & NUMBER
     except ValueError:
         number = 0
-    found = Execution.objects.filter(account=account, pk=number).first()
+    # One that was undone since is where a page ended all the same.
+    found = (
+        standing(account).filter(first_pk=number).first()
+        or Execution.objects.filter(account=account, pk=number).first()
+    )
     if found is None or activity_id(found) != token:
         raise declined(Reason.INVALID_FIELD, "invalid page_token")
     return found

@@ -17,8 +17,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
 from brokers import registry
+from brokers.addressing import Misaddressed
 from brokers.vocabulary import Environment
-from orders import arranging, opening, timing
+from orders import arranging, connecting, opening, timing
 from orders.actors import component
 from orders.arranging import Arrangement
 from orders.management.commands.halt import named
@@ -48,7 +49,7 @@ class Command(BaseCommand):
         opens.add_argument(
             "--environment", default="paper", choices=[word.value for word in Environment]
         )
-        opens.add_argument("--url", help="where the broker is")
+        opens.add_argument("--url", help="where the broker is, if not at its own address")
         opens.add_argument("--grant", metavar="USER", help="who is to trade in it")
 
         sets = does.add_parser("set", help="change how an account is used")
@@ -90,8 +91,11 @@ class Command(BaseCommand):
         broker, name, now = options["broker"], options["name"], timing.database_now()
         if Account.objects.filter(name=name).exists():
             raise CommandError(f"There is an account {name!r} already.")
-        if not options["url"]:
+        environment = Environment(options["environment"])
+        url = options["url"] or registry.passport(broker).hosts.get(environment)
+        if not url:
             raise CommandError("--url must say where the broker is.")
+        _check_address(broker, url, environment)
         user = _user(options["grant"]) if options["grant"] else None
         credentials = _credentials(broker)
         arranging.check_credentials(broker, credentials)
@@ -99,8 +103,8 @@ class Command(BaseCommand):
             account = opening.open_account(
                 name=name,
                 broker=broker,
-                environment=options["environment"],
-                base_url=options["url"],
+                environment=environment,
+                base_url=url,
                 credentials=credentials,
                 actor=HERE,
                 now=now,
@@ -130,6 +134,13 @@ class Command(BaseCommand):
         account, user = named(options["account"]), _user(options["user"])
         opening.grant(account, user, options["role"], actor=HERE, now=timing.database_now())
         self.stdout.write(f"{user.get_username()} is a {options['role']} in {account.name}.")
+
+
+def _check_address(broker: str, url: str, environment: Environment) -> None:
+    try:
+        connecting.check_address(registry.passport(broker), url, environment=environment)
+    except Misaddressed as error:
+        raise CommandError(str(error)) from error
 
 
 def _credentials(broker: str) -> dict[str, str]:
