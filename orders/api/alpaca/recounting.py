@@ -120,8 +120,9 @@ def _last(account: Account, token: str) -> Execution | None:
     except ValueError:
         number = 0
     # One that was undone since is where a page ended all the same.
-    found = (
-        standing(account).filter(first_pk=number).first()
+    stands: Any = standing(account)  # mypy knows no annotations of theirs
+    found: Execution | None = (
+        stands.filter(first_pk=number).first()
         or Execution.objects.filter(account=account, pk=number).first()
     )
     if found is None or activity_id(found) != token:
