@@ -82,6 +82,7 @@ class Hub:
         Raises Ended for a stream that is over, and django.db.Error.
         """
         account_id = listener.account_id
+        asked_at = time.monotonic_ns()
         head = await self.read(recalling.head, account_id)
         if listener not in self._listeners:
             raise GONE
@@ -89,6 +90,10 @@ class Hub:
             self._follows[account_id] = Follow(Recall(account_id, head))
         follow = self._follows[account_id]
         follow.listeners.add(listener)
+        if follow.told >= head:
+            follow.even_at = asked_at
+        else:
+            self._read_on(follow)
         return head, follow
 
     def leave(self, listener: Listener) -> None:
@@ -170,8 +175,12 @@ class Hub:
             listener.stir()
         for account_id, reached in heads.items():
             follow = self._follows.get(account_id)
-            if follow is not None and reached > follow.told:
+            if follow is None:
+                continue
+            if reached > follow.told:
                 self._read_on(follow)
+            else:
+                follow.even_at = int(asked_at * 1e9)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

@@ -46,6 +46,7 @@ class Follow:
         self.account_id = recall.account_id
         self.recall = recall
         self.told = recall.sequence  # how far its record has been read
+        self.even_at = 0  # when that was all there was, by this machine's monotonic nanoseconds
         self.listeners: set[Listener] = set()
         self.is_behind = False
         self.is_being_read = False
@@ -87,14 +88,27 @@ class Listener:
         self._stirred = asyncio.Event()
         self._follow: Follow | None = None
         self._is_going = False
+        self._turn = 0
         self._place = Place(0, 0)
         self._replay: Recall | None = None
 
     @property
-    def has_caught_up(self) -> bool:
-        """Whether it has been told everything that has been read of the record."""
+    def turn(self) -> int:
+        """How often it was told to begin elsewhere: what it was handed before is of no use then."""
+        return self._turn
+
+    def has_told(self, sequence: int) -> bool:
+        """Whether everything up to a row of the record has been told."""
         follow = self._follow
-        return self._replay is None and follow is not None and not follow.after(self._place, most=1)
+        if self._replay is not None or follow is None or follow.told < sequence:
+            return False
+        return not follow.after(self._place, most=1)
+
+    def has_told_all_before(self, at_ns: int) -> bool:
+        """Whether everything is told that was there at a moment, by this machine's monotonic
+        nanoseconds."""
+        follow = self._follow
+        return follow is not None and follow.even_at > at_ns and self.has_told(follow.told)
 
     async def prepare(self, since: Place | None = None) -> None:
         """Have the events after a place ready, or those that are yet to come.
@@ -103,6 +117,7 @@ class Listener:
         """
         head, self._follow = await self._hub.join(self)
         self._is_going, self._replay = False, None
+        self._turn += 1
         if since is None:
             self._place = numbering.after(max(head, self._follow.told))
             return
@@ -119,6 +134,7 @@ class Listener:
     def rest(self) -> None:
         """Hear nothing any more."""
         self._is_going, self._follow, self._replay = False, None, None
+        self._turn += 1
         self._hub.leave(self)
 
     def end(self, why: Ended) -> None:

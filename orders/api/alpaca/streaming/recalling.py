@@ -24,7 +24,7 @@ from orders.money import ZERO
 log = structlog.get_logger(__name__)
 
 MOST_ROWS = 200  # read at once
-MOST_LIVES = 5000  # orders kept in mind; beyond that it is cheaper to read them again
+MOST_LIVES = 1000  # orders kept in mind; beyond that it is cheaper to read them again
 
 # A row's moment, less its number, so that the latest of these says how far time has come: see
 # `numbering`. An index of the audit is on just this.

@@ -47,10 +47,6 @@ class Wanted:
     until_ns: int | None
     ahead_ns: int  # the database's clock, less this machine's monotonic one
 
-    @property
-    def now_ns(self) -> int:
-        return self.ahead_ns + time.monotonic_ns()
-
     def begins_after(self, event: Event) -> bool:
         return event.at_ns < self.since_ns
 
@@ -61,11 +57,21 @@ class Wanted:
 
     def is_over(self, listener: Listener) -> bool:
         """Whether nothing that is wanted can come any more."""
-        if not listener.has_caught_up:
+        if self.until is not None:
+            return listener.has_told(self.until.sequence)
+        if self.until_ns is None:
             return False
-        return self.until is not None or (
-            self.until_ns is not None and self.now_ns > self.until_ns + SETTLED
-        )
+        return listener.has_told_all_before(self.until_ns + SETTLED - self.ahead_ns)
+
+    @property
+    def patience(self) -> float:
+        """Seconds to wait for an event before something else is to be done."""
+        if self.until is not None:
+            return 1.0
+        if self.until_ns is None:
+            return HEARTBEAT
+        left = self.until_ns + SETTLED - self.ahead_ns - time.monotonic_ns()
+        return min(max(left / 1e9, 0.5), HEARTBEAT)
 
 
 class Events(View):
@@ -107,13 +113,13 @@ def _wanted(told: Mapping[str, str], account: Account) -> Wanted:
 async def _lines(key: ApiKey, wanted: Wanted) -> AsyncIterator[str]:
     """Yield what is sent, until the client is gone or has all it wanted."""
     last_id = ""
-    yield ":connected\n\n"
     try:
         async with following(key) as listener:
             await listener.prepare(wanted.since)
             listener.go()
+            yield ":connected\n\n"  # from here on nothing is left out
             while not wanted.is_over(listener):
-                events = await listener.more(within=_patience(wanted))
+                events = await listener.more(within=wanted.patience)
                 for event in events:
                     if wanted.ends_before(event):
                         return
@@ -135,16 +141,6 @@ async def _lines(key: ApiKey, wanted: Wanted) -> AsyncIterator[str]:
 def _farewell(ended: Ended, last_id: str) -> str:
     resume = f"; the last event was {last_id}, resume with since_id={last_id}" if last_id else ""
     return f":{ended.code}: {ended.why}{resume}\n\n"
-
-
-def _patience(wanted: Wanted) -> float:
-    """Return how long to wait for an event before something else is to be done."""
-    if wanted.until is not None:
-        return 1.0
-    if wanted.until_ns is None:
-        return HEARTBEAT
-    left = (wanted.until_ns + SETTLED - wanted.now_ns) / 1e9
-    return min(max(left, 0.1), HEARTBEAT)
 
 
 def _one_of(told: Mapping[str, str], *names: str) -> None:

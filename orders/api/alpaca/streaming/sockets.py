@@ -201,8 +201,11 @@ class TradeSocket(AsyncWebsocketConsumer):
                 self._listener = listener
                 self._admitted.set()
                 while True:
-                    for event in await listener.more(within=LOOK_AGAIN):
-                        await self._tell(event)
+                    events = await listener.more(within=LOOK_AGAIN)
+                    turn = listener.turn
+                    for event in events:
+                        if listener.turn == turn:
+                            await self._tell(event)
         except Ended as error:
             await self._finish(error)
         except DatabaseAway as error:

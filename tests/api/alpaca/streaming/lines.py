@@ -104,8 +104,7 @@ async def reading(bot: Bot, **asked: str) -> AsyncIterator[Lines]:
     try:
         assert lines.status == 200
         assert lines.headers["content-type"] == "text/event-stream"
-        if not (set(asked) & {"since", "since_id"}):
-            assert await lines.line() == ":connected"
+        assert await lines.line() == ":connected"
         yield lines
     finally:
         await lines.http.send_input({"type": "http.disconnect"})

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.db import OperationalError, connection
 
+from orders import announcing
 from orders.api.alpaca.streaming import following, listening, recalling, sending
 from tests.api.alpaca.conftest import Bot, a_bot, check_declined
 from tests.api.alpaca.streaming import telling
@@ -99,6 +100,21 @@ class TestTheEvents:
             asked = {"since_id": whole[0]["event_id"], "until_id": whole[last]["event_id"]}
             async with reading(bot, **asked) as lines:
                 assert await lines.rest() == whole[1 : last + 1]
+
+    async def test_end_with_it_though_nobody_here_has_read_so_far(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(announcing, "_publish", lambda *nudge: None)
+        monkeypatch.setattr(following, "BEAT", 60)
+        bot = await new_bot()
+        await place(bot.account)
+        async with reading(bot):
+            await trade_an_order(bot)
+            whole = [event.said for event in await in_database(telling.events)(bot.account)]
+            asked = {"since_id": whole[0]["event_id"], "until_id": whole[-1]["event_id"]}
+
+            async with reading(bot, **asked) as lines:
+                assert await lines.rest() == whole[1:]
 
     async def test_end_when_their_time_is_up(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(sending, "SETTLED", 200_000_000)

@@ -173,6 +173,24 @@ class TestListening:
                 assert await wire.updates(4 - cut) == whole[cut + 1 :]
                 assert await wire.heard_nothing(within=0.2)
 
+    async def test_begins_elsewhere_in_the_middle_of_it(self) -> None:
+        bot = await new_bot()
+        async with hearing(bot) as wire:
+            await trade_an_order(bot)
+            whole = await wire.updates(5)
+            read_on = wire.stop_reading()
+            await trade_an_order(bot)
+            await wire.say("listen", streams=["trade_updates"], since_id=whole[1]["event_id"])
+            await asyncio.sleep(0.3)
+            read_on()
+
+            while (await wire.hear())["stream"] != "listening":
+                pass
+            again = await wire.updates(8)
+
+        assert again[:3] == whole[2:]
+        assert [one["event"] for one in again[3:]][-1] == "fill"
+
     @pytest.mark.parametrize("since", ["", "x", "0" * 26, "7" + "Z" * 25, 5, [], "é" * 26])
     async def test_goes_on_after_no_event_that_is_none(self, since: object) -> None:
         bot = await new_bot()
