@@ -83,7 +83,7 @@ def claim(holder: UUID) -> list[Errand]:
                 since = CASE WHEN free.mine OR stream.state = 'offline' THEN stream.since
                     ELSE clock_timestamp() END
             FROM free WHERE stream.account_id = free.account_id
-            RETURNING stream.account_id
+            RETURNING stream.account_id, stream.event_id
             """,
             {
                 "me": holder,
@@ -91,9 +91,9 @@ def claim(holder: UUID) -> list[Errand]:
                 "lease": LEASE.total_seconds(),
             },
         )
-        held = {account_id for (account_id,) in cursor.fetchall()}
+        held = dict[UUID, str](cursor.fetchall())
     _let_go(wanted, holder)
-    return [_errand(account) for account in wanted if account.id in held]
+    return [_errand(account, held[account.id]) for account in wanted if account.id in held]
 
 
 def report(holder: UUID, standings: Mapping[UUID, Standing]) -> None:
@@ -119,8 +119,7 @@ def _wanted() -> QuerySet[Account]:
     """
     streaming = [name for name, broker in registry.BROKERS.items() if broker.stream is not None]
     attended = Order.objects.filter(account=OuterRef("id"), look_at__isnull=False)
-    accounts = Account.objects.select_related("stream")
-    return accounts.filter(Q(is_open=True) | Exists(attended), broker__in=streaming)
+    return Account.objects.filter(Q(is_open=True) | Exists(attended), broker__in=streaming)
 
 
 def any_wanted() -> bool:
@@ -156,7 +155,7 @@ def _let_go(wanted: list[Account], holder: UUID) -> None:
     ).update(state=State.UNWANTED, since=now, held_by=None, held_until=None, retry_at=None)
 
 
-def _errand(account: Account) -> Errand:
+def _errand(account: Account, event_id: str) -> Errand:
     endpoint = enroll_stream(account, actor=BRIDGE, now=timing.database_now())
     try:
         connecting.check_account(account)
@@ -170,7 +169,7 @@ def _errand(account: Account) -> Errand:
         base_url=account.base_url,
         credentials=credentials,
         endpoint_id=endpoint.id,
-        event_id=account.stream.event_id,
+        event_id=event_id,
     )
 
 

@@ -36,9 +36,11 @@ def ask_for_missed(account_id: UUID, *, now: datetime) -> None:
 def has_missed(account_id: UUID, *, before: datetime) -> bool:
     """Whether something may have happened before then that the broker was not asked for since.
 
-    An order that it denies to have is not waited for: asking brings no word on it.
+    An order that it denies to have is not waited for: asking brings no word on it. The lists of
+    an account that is closed are not read.
     """
-    if not Feed.objects.filter(account_id=account_id, swept_at__gte=before).exists():
+    unswept = Feed.objects.filter(account_id=account_id, account__is_open=True)
+    if unswept.exclude(swept_at__gte=before).exists():
         return True
     unread = Order.objects.filter(
         Q(heard_at__isnull=True) | Q(heard_at__lt=before),

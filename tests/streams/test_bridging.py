@@ -333,6 +333,21 @@ class TestTrouble:
         assert upstream.greetings[-1]["key_id"] == "k2"
         assert Incident.objects.get(kind="auth_refused").closed_at is not None
 
+    def test_other_credentials_are_used_instead_of_those_that_work(
+        self, account: Account, upstream: Upstream, start: Start
+    ) -> None:
+        start()
+        comes_to_be(account, "live")
+        upstream.keys["k2"] = "s2"
+
+        account.seal_credentials({"key": "k2", "secret": "s2"})
+        account.save()
+
+        until(lambda: len(upstream.greetings) == 2)
+        comes_to_be(account, "live")
+        assert upstream.greetings[-1]["key_id"] == "k2"
+        assert (len(upstream.listening), upstream.most_at_once) == (1, 1)
+
     def test_429_is_asked_again_seldom(
         self, account: Account, upstream: Upstream, start: Start
     ) -> None:
@@ -412,6 +427,9 @@ class TestAccounts:
         comes_to_be(account, "live")
 
         Account.objects.filter(id=account.id).update(is_open=False)
+        upstream.hang_up()
+        until(lambda: Stream.objects.filter(account=account, connects=2).exists())
+        comes_to_be(account, "live")  # the order may trade still
         upstream.tell(update("canceled", **about(order, status="canceled")))
 
         comes_to_be(account, "unwanted")
