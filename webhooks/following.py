@@ -175,6 +175,8 @@ class Follower:
         while True:
             connected_at: float | None = None
             try:
+                if self.errand.flaw:
+                    raise Unwelcome(self.errand.flaw)
                 async with self._world.dial(
                     self._stream,
                     base_url=self.errand.base_url,

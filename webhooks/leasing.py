@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
-import structlog
 from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
@@ -22,8 +21,6 @@ from orders.actors import component
 from orders.models import Account, Order, Stream
 from orders.models.stream import StreamState
 from webhooks.enrolling import enroll_stream
-
-log = structlog.get_logger(__name__)
 
 BRIDGE = component("stream bridge")
 LEASE = timedelta(seconds=15)
@@ -39,6 +36,7 @@ class Errand:
     base_url: str
     credentials: Mapping[str, str] = field(repr=False)
     endpoint_id: UUID
+    flaw: str = ""  # why nobody may connect
     event_id: str = field(default="", compare=False)  # the last one heard, by whomever
 
 
@@ -160,15 +158,16 @@ def _errand(account: Account, event_id: str) -> Errand:
     try:
         connecting.check_account(account)
         credentials = account.unseal_credentials()
-    except connecting.UNCONNECTABLE:
-        log.exception("account_not_connected", account=str(account.id))
-        credentials = {}
+        flaw = ""
+    except connecting.UNCONNECTABLE as error:
+        credentials, flaw = {}, str(error)
     return Errand(
         account_id=account.id,
         broker=account.broker,
         base_url=account.base_url,
         credentials=credentials,
         endpoint_id=endpoint.id,
+        flaw=flaw,
         event_id=event_id,
     )
 

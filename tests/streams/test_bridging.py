@@ -449,7 +449,7 @@ class TestAccounts:
 
         comes_to_be(account, "live")
         stream = until(lambda: row(other, "unauthorized"))
-        assert "credential" in stream.error
+        assert "open" in stream.error
         assert json.dumps(upstream.greetings).count("key_id") == 1
 
 
