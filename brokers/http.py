@@ -22,6 +22,7 @@ from urllib.parse import urlencode
 
 import httpx
 
+from brokers.amounts import plain
 from brokers.errors import NotSent, OutcomeUnknown
 from brokers.messages import Call
 from brokers.parsing import parse_json, storable
@@ -193,5 +194,5 @@ def _in_words(error: Exception) -> str:
 def _plain(value: object) -> str:
     """Write amounts as strings: a JSON number would lose digits at the other end."""
     if isinstance(value, Decimal):
-        return f"{value:f}"
+        return plain(value)
     raise TypeError(f"{type(value).__name__} does not travel as JSON")

@@ -21,8 +21,10 @@ class TestWhatIsSent:
         wire.script = answer(200, {})
 
         call(wire.url, body={"quantity": Decimal("1E-9"), "price": Decimal("1E+2")})
+        # As a column of the database has it: more digits than some take, and all of them nothing.
+        call(wire.url, body={"quantity": Decimal("8.000000000000000000")})
 
-        assert wire.bodies() == [{"quantity": "0.000000001", "price": "100"}]
+        assert wire.bodies() == [{"quantity": "0.000000001", "price": "100"}, {"quantity": "8"}]
 
     def test_each_call_has_a_connection_of_its_own(self, wire):
         wire.script = answer(200, {})
