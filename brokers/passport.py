@@ -35,6 +35,10 @@ class Passport(Terms):
         """
         vetting.check(self, ticket, instrument=instrument)
 
+    def check_instrument(self, ticket: Ticket, instrument: Instrument) -> None:
+        """Raise InvalidTicket for what can't be done with an instrument, by its broker's word."""
+        vetting.check_instrument(self, ticket, instrument)
+
     def check_replace(self, old: Ticket, new: Ticket) -> None:
         """Raise InvalidTicket for a change that this broker can't make to a working order."""
         vetting.check_replace(self, old, new)

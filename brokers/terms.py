@@ -143,6 +143,7 @@ class Terms:
     wire_id_pattern: str
     wire_id_length: int
     duplicate_id_answer: str  # in words, for people
+    lists_all: bool = False  # it tells all that it trades: what is not in its list, it refuses
     replaceable: frozenset[str] = REPLACEABLE  # the fields that a replacement may change
     replace_makes_new_order: bool = True
     replaces_partly_filled: bool = True

@@ -21,7 +21,7 @@ def check(terms: Terms, ticket: Ticket, *, instrument: Instrument | None = None)
     _check_effect(terms, ticket)
     _check_legs(terms, ticket, taken)
     if instrument is not None:
-        _check_instrument(terms, ticket, instrument)
+        check_instrument(terms, ticket, instrument)
     ticks.check(ticket, told=None if instrument is None else instrument.price_increment)
     _check_wire_id(terms, ticket.wire_id)
 
@@ -41,6 +41,27 @@ def check_replace(terms: Terms, old: Ticket, new: Ticket) -> None:
                 f"{terms.title} can't change the {stating.spelt(field)} of a working order.",
                 reason=Reason.NOT_REPLACEABLE,
             )
+
+
+def check_instrument(terms: Terms, ticket: Ticket, instrument: Instrument) -> None:
+    """Raise InvalidTicket for what can't be done with an instrument, by its broker's word."""
+    name = instrument.symbol
+    if not instrument.tradable:
+        raise InvalidTicket(
+            "symbol", f"{name} can't be traded at {terms.title}.", reason=Reason.NOT_TRADABLE
+        )
+    in_parts = ticket.quantity is None or not has_at_most(0, ticket.quantity)
+    if in_parts and not instrument.fractionable:
+        raise InvalidTicket(
+            "quantity" if ticket.notional is None else "notional",
+            f"{name} trades in whole quantities only.",
+            reason=Reason.NOT_FRACTIONABLE,
+        )
+    is_short = ticket.side is Side.SELL and ticket.position_effect is PositionEffect.OPEN
+    if is_short and not instrument.shortable:
+        raise InvalidTicket(
+            "position_effect", f"{name} can't be sold short.", reason=Reason.NOT_SHORTABLE
+        )
 
 
 def _taken(terms: Terms, ticket: Ticket) -> Kinds:
@@ -203,23 +224,3 @@ def _check_legs(terms: Terms, ticket: Ticket, taken: Kinds) -> None:
                 f" a {what}.",
                 reason=Reason.UNSUPPORTED_CLASS,
             )
-
-
-def _check_instrument(terms: Terms, ticket: Ticket, instrument: Instrument) -> None:
-    name = instrument.symbol
-    if not instrument.tradable:
-        raise InvalidTicket(
-            "symbol", f"{name} can't be traded at {terms.title}.", reason=Reason.NOT_TRADABLE
-        )
-    in_parts = ticket.quantity is None or not has_at_most(0, ticket.quantity)
-    if in_parts and not instrument.fractionable:
-        raise InvalidTicket(
-            "quantity" if ticket.notional is None else "notional",
-            f"{name} trades in whole quantities only.",
-            reason=Reason.NOT_FRACTIONABLE,
-        )
-    is_short = ticket.side is Side.SELL and ticket.position_effect is PositionEffect.OPEN
-    if is_short and not instrument.shortable:
-        raise InvalidTicket(
-            "position_effect", f"{name} can't be sold short.", reason=Reason.NOT_SHORTABLE
-        )

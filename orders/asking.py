@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from concurrent.futures import TimeoutError as TooLate
+from contextlib import suppress
 from functools import cache
 from math import inf
 from typing import TypeVar
@@ -28,6 +29,7 @@ WITHIN = 2.0  # seconds anyone waits
 PRICES_KEPT = 1.0  # seconds; several panels of one page ask for the same price
 INSTRUMENTS_KEPT = 300.0  # seconds; a list of what can be traded hardly changes
 AWAY_FOR = 5.0  # seconds; who lets one question wait lets all of a page's questions wait
+AT_HAND = 0.25  # seconds that an order may wait at the door for what decides nothing by itself
 NOTED_EVERY = 5.0  # seconds; the health strip needs no more
 
 Told = TypeVar("Told")
@@ -35,6 +37,7 @@ Told = TypeVar("Told")
 _kept: dict[tuple[UUID, str], tuple[float, object]] = {}
 _noted: dict[UUID, float] = {}
 _away: dict[UUID, float] = {}
+_learning: dict[UUID, float] = {}
 
 
 class NoAnswer(Exception):
@@ -64,6 +67,19 @@ def instruments(account: Account) -> tuple[Instrument, ...]:
     return _remembered(account, "instruments", INSTRUMENTS_KEPT, lambda a: a.instruments())
 
 
+def instruments_at_hand(account: Account) -> tuple[Instrument, ...] | None:
+    """Return what can be traded, as told within the last minutes; None where that is not known.
+
+    Nobody waits long for it: what is not known yet is asked for, and known the next time.
+    """
+    known = _at_hand(account)
+    if known is None and time.monotonic() - _learning.get(account.id, -inf) >= AWAY_FOR:
+        _learning[account.id] = time.monotonic()
+        wait([_hands().submit(_learn, account)], timeout=AT_HAND)
+        known = _at_hand(account)
+    return known
+
+
 def balance(account: Account) -> Balance:
     """Return the broker's own figures. Raises NoAnswer."""
     return _remembered(account, "balance", PRICES_KEPT, lambda a: a.balance())
@@ -85,6 +101,17 @@ def _remembered(
         _kept.clear()
     _kept[account.id, what] = time.monotonic(), told
     return told
+
+
+def _at_hand(account: Account) -> tuple[Instrument, ...] | None:
+    at, answer = _kept.get((account.id, "instruments"), (-inf, None))
+    return answer if time.monotonic() - at < INSTRUMENTS_KEPT else None  # type: ignore[return-value]
+
+
+def _learn(account: Account) -> None:
+    with suppress(BrokerError, SecretUnreadable):
+        told = connecting.connect(account).instruments()
+        _kept[account.id, "instruments"] = time.monotonic(), told
 
 
 def _ask(account: Account, question: Callable[[BrokerAdapter], Told]) -> Told:

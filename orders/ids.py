@@ -9,6 +9,8 @@ from uuid import UUID
 
 from django.conf import settings
 
+from brokers.vocabulary import Leg
+
 MARK = 4  # bytes: a stranger's id passes for ours once in four thousand million
 
 
@@ -46,6 +48,23 @@ def leg_id(parent: UUID, leg: str, covers_from: Decimal, number: int) -> str:
     name = f"{parent} {leg} {covers_from.normalize():f} {number}"
     made = hashlib.sha256(name.encode()).digest()[: 16 - MARK]
     return str(UUID(bytes=made + _mark(made, settings.DESK_CREDENTIAL_KEYS[0])))
+
+
+def foretold_id(parent: UUID, leg: Leg) -> UUID:
+    """Return the id of the first order that is such a leg of another: known before it is there.
+
+    A UUIDv7 of its parent's moment, so that its parent can be found; and after that, where others
+    are random, the leg's number, so that they sort by what they are for.
+    """
+    made = int.from_bytes(hashlib.sha256(f"{parent} {leg}".encode()).digest()[:8])
+    bits = (parent.int >> 80) << 80 | 7 << 76 | list(Leg).index(leg) << 64 | made
+    return UUID(int=bits & ~(0x3 << 62) | 2 << 62)  # variant
+
+
+def same_moment(made: UUID) -> tuple[UUID, UUID]:
+    """Return the first and the last id that are of the same millisecond as a UUIDv7."""
+    first = made.int >> 80 << 80
+    return UUID(int=first), UUID(int=first | (1 << 80) - 1)
 
 
 def is_of_this_desk(text: str) -> bool:

@@ -41,6 +41,7 @@ PAPER = Passport(
     broker="paper",
     title="Paper exchange",
     pairs={kind: tifs - AUCTIONS for kind, tifs in EVERY_KIND.items()},
+    lists_all=True,
     wire_id_pattern=r"[A-Za-z0-9._:-]+",
     wire_id_length=64,
     duplicate_id_answer="409 duplicate_client_order_id, or as the account is set",

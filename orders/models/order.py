@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace as with_changes
 from decimal import Decimal
+from uuid import UUID
 
 import pgtrigger
 from django.conf import settings
@@ -23,7 +24,7 @@ from brokers.vocabulary import (
     TimeInForce,
 )
 from orders import terms
-from orders.ids import uuid7
+from orders.ids import foretold_id, uuid7
 from orders.models.account import Account
 from orders.models.api_key import ApiKey
 from orders.models.fitting import ORDER_FITS
@@ -62,6 +63,16 @@ class OrderQuerySet(models.QuerySet["Order"]):
         return self.exclude(submission__in=UNSENT | IN_FLIGHT).exclude(
             Q(submission=Submission.ACCEPTED) & ~Q(status__in=TERMINAL)
         )
+
+    def id_for(self, parent: Order | None, leg: Leg | None) -> UUID:
+        """Return the id of an order that a broker tells of: as a leg, the one that was foretold.
+
+        The first of its kind has it. The parent must be locked, or else two might be the first.
+        """
+        if parent is None or leg is None:
+            return uuid7()
+        foretold = foretold_id(parent.id, leg)
+        return uuid7() if self.filter(id=foretold).exists() else foretold
 
 
 class OrderSource(models.TextChoices):

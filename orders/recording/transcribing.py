@@ -10,7 +10,6 @@ from brokers.errors import InvalidTicket
 from brokers.messages import Snapshot, Ticket
 from brokers.vocabulary import NEEDS_LIMIT, NEEDS_STOP, Leg, Status
 from orders import terms
-from orders.ids import uuid7
 from orders.models import Account, Order
 from orders.models.order import OrderSource
 from orders.states import Submission
@@ -35,16 +34,16 @@ def transcribe(
 
     Its status is for its facts to say, before this commits.
     """
-    name = _free_name(account, told)
+    name, role = _free_name(account, told), _role(told) if parent else None
     return Order(
-        id=uuid7(),
+        id=Order.objects.id_for(parent, role),
         account=account,
         client_order_id=name,
         wire_id=name,
         **terms.columns(_ticket(told)),
         source=source,
         parent=parent,
-        leg=_role(told) if parent else "",
+        leg=role or "",
         placed_at=placed_at,
         submit_by=now,
         submission=Submission.ACCEPTED,

@@ -16,9 +16,9 @@ from django.db.models import Q
 from rest_framework.request import Request
 
 from brokers.reasons import Reason
-from orders.api.alpaca import naming, showing
+from orders.api.alpaca import foretelling, naming, showing, stating
 from orders.api.alpaca.fields import choice, count, moment, yes_or_no
-from orders.api.alpaca.refusing import declined, not_found
+from orders.api.alpaca.refusing import Declined, declined, not_found
 from orders.models import Account, Order
 from orders.states import Submission
 
@@ -53,15 +53,29 @@ def listed(request: Request, account: Account) -> list[dict[str, Any]]:
     return showing.several(found.order_by(*step)[: wanted.limit], nested=wanted.nested)
 
 
+class Foretold(Declined):
+    """The order is a leg that nobody has told of yet: it can be seen, and not changed."""
+
+    def __init__(self, leg: Order, entry: Order) -> None:
+        status = stating.of_foretold(entry)
+        super().__init__(422, 42210000, f"order is in {status} status, and not at its broker yet")
+        self.shown = showing.one(leg, status=status)
+        self.entry = entry
+
+
 def the_order(account: Account, given: str) -> Order:
-    """Return an order of this account by its id. Raises Declined for any other's."""
+    """Return an order of this account by its id. Raises Foretold, or Declined for any other's."""
     try:
-        found = showing.orders_of(account).filter(id=UUID(given)).first()
+        wanted = UUID(given)
     except ValueError:
-        found = None
-    if found is None:
+        raise not_found(f"order not found for {given[:128]}") from None
+    found = showing.orders_of(account).filter(id=wanted).first()
+    if found is not None:
+        return found
+    leg = foretelling.leg(account, wanted)
+    if leg is None or leg.parent is None:
         raise not_found(f"order not found for {given[:128]}")
-    return found
+    raise Foretold(leg, leg.parent)
 
 
 def _wanted(request: Request, account: Account) -> Wanted:

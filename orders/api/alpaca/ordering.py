@@ -14,14 +14,15 @@ from structlog.contextvars import bind_contextvars
 from brokers.reasons import Reason
 from brokers.vocabulary import OrderClass
 from orders import canceling, placing, replacing, timing
-from orders.api.alpaca import accepting, finding, showing, stating
+from orders.api.alpaca import accepting, finding, knowing, showing, stating
 from orders.api.alpaca.fields import yes_or_no
+from orders.api.alpaca.finding import Foretold
 from orders.api.alpaca.refusing import Declined, declined, not_found
 from orders.api.alpaca.view import View
 from orders.api.alpaca.wording import About
 from orders.api.authenticating import actor_of, key_of
 from orders.canceling import Became, Canceled
-from orders.errors import NotReplaceable
+from orders.errors import BadTicket, NotReplaceable
 from orders.ids import intent_id
 from orders.models import Order
 from orders.models.order import OrderSource
@@ -43,6 +44,7 @@ class Orders(View):
         ticket = accepting.ticket(request, key.account)
         self.about = About(ticket=ticket)
         bind_contextvars(client_order_id=ticket.wire_id)
+        knowing.check(key.account, ticket)
         now = timing.database_now()
         order, is_new = placing.place(
             key.account, ticket, source=OrderSource.API, actor=actor_of(request), now=now
@@ -69,8 +71,12 @@ class Orders(View):
 
 class OrderDetail(View):
     def get(self, request: Request, order_id: str) -> Response:
+        account = key_of(request).account
         nested = yes_or_no("nested", request.query_params.get("nested", ""))
-        return _shown(finding.the_order(key_of(request).account, order_id), nested=nested)
+        try:
+            return _shown(finding.the_order(account, order_id), nested=nested)
+        except Foretold as early:
+            return Response(early.shown, headers=showing.page(early.entry))
 
     def patch(self, request: Request, order_id: str) -> Response:
         """Record the order that is to take this one's place, and answer with it.
@@ -81,6 +87,7 @@ class OrderDetail(View):
         bind_contextvars(order=str(old.id))
         asked = accepting.changes(request)
         before = showing.carried([old])[old.id]
+        (shown,) = showing.several([old], nested=True)
         changes = _changes(old, asked, already=before.sized)
         name = asked.get("client_order_id") or str(intent_id())
         proposal = with_changes(old.terms(), wire_id=name, **changes)
@@ -95,12 +102,17 @@ class OrderDetail(View):
                 now=timing.database_now(),
             )
         except NotReplaceable as error:
-            raise _not_replaceable(old, error) from error
+            raise _not_replaceable(old, error.message) from error
+        except BadTicket as error:
+            # Of an order that has ended, nobody wants to know what else could not be changed.
+            if old.has_ended:
+                raise _not_replaceable(old, error.message) from error
+            raise
         if not is_new:
             raise declined(Reason.DUPLICATE_CLIENT_ORDER_ID)
         bind_contextvars(client_order_id=order.client_order_id)
         sized = EXACT.add(before.sized, order.replaces_filled or ZERO)
-        return _made(order, before=showing.Carried(sized=sized))
+        return _made(order, before=showing.Carried(sized=sized), legs=shown["legs"])
 
     def delete(self, request: Request, order_id: str) -> Response:
         """Ask for an order to be cancelled. That it is comes later."""
@@ -131,14 +143,20 @@ def _shown(order: Order, *, nested: bool) -> Response:
     return Response(shown, headers=showing.page(order))
 
 
-def _made(order: Order, *, before: showing.Carried = showing.NOTHING) -> Response:
+def _made(
+    order: Order,
+    *,
+    before: showing.Carried = showing.NOTHING,
+    legs: list[dict[str, Any]] | None = None,
+) -> Response:
     """Answer with a new order as it was written: it is on record, and nothing can fail any more.
 
-    Its legs have no ids before the broker has it. They are told as an empty list, and show in the
-    order once they are there.
+    Its legs are told as they will be, under the ids that they will have; those of a replacement
+    are the ones that the order before it had.
     """
     bind_contextvars(order=str(order.id))
-    legs: list[dict[str, Any]] | None = [] if order.order_class != OrderClass.SIMPLE else None
+    if legs is None and order.order_class != OrderClass.SIMPLE:
+        legs = showing.foretold(order)
     return Response(showing.one(order, before=before, legs=legs), headers=showing.page(order))
 
 
@@ -153,7 +171,7 @@ def _changes(old: Order, asked: dict[str, Any], *, already: Decimal) -> dict[str
     return changes
 
 
-def _not_replaceable(old: Order, error: NotReplaceable) -> Declined:
+def _not_replaceable(old: Order, why: str) -> Declined:
     """Return why an order can't be replaced, in the sentence for how it now stands."""
     now = finding.the_order(old.account, str(old.id))
     status = stating.status(now)
@@ -162,7 +180,7 @@ def _not_replaceable(old: Order, error: NotReplaceable) -> Declined:
     if status in stating.FINAL:
         return declined(Reason.NOT_REPLACEABLE, "unable to replace order, order is not open")
     if old.quantity is None:
-        return declined(Reason.NOT_REPLACEABLE, f"unable to replace order: {error.message}")
+        return declined(Reason.NOT_REPLACEABLE, f"unable to replace order: {why}")
     if now.is_replaceable and status != "pending_replace":
         return declined(Reason.NOT_REPLACEABLE, "order chain not fully replaced")
     return declined(Reason.NOT_REPLACEABLE, status=status)

@@ -21,7 +21,7 @@ from django.db.models.expressions import RawSQL
 from django.urls import reverse
 
 from brokers.vocabulary import ExecutionKind, OrderClass, OrderType, PositionEffect, TimeInForce
-from orders.api.alpaca import naming, stating
+from orders.api.alpaca import foretelling, naming, stating
 from orders.api.fields import Moment
 from orders.api.showing import LEGS
 from orders.models import Account, Execution, Order, SnapshotFact
@@ -78,9 +78,16 @@ def several(orders: Iterable[Order], *, nested: bool) -> list[dict[str, Any]]:
     for order in found:
         inside = None
         if nested and order.order_class != OrderClass.SIMPLE:
-            inside = [one(leg, before=before[leg.id]) for leg in legs.get(order.id, [])]
+            told = legs.get(order.id, [])
+            inside = [one(leg, before=before[leg.id]) for leg in told] + foretold(order, told)
         shown.append(one(order, before=before[order.id], legs=inside))
     return shown
+
+
+def foretold(order: Order, told: Iterable[Order] = ()) -> list[dict[str, Any]]:
+    """Return the legs that an order is to have besides those there are, as they are shown."""
+    status = stating.of_foretold(order)
+    return [one(leg, status=status) for leg in foretelling.legs(order, told)]
 
 
 def _legs(parents: Iterable[UUID]) -> dict[UUID, list[Order]]:
@@ -119,10 +126,14 @@ def _carried(order: Order, known: Mapping[UUID, Order]) -> Carried:
 
 
 def one(
-    order: Order, *, before: Carried = NOTHING, legs: list[dict[str, Any]] | None = None
+    order: Order,
+    *,
+    before: Carried = NOTHING,
+    legs: list[dict[str, Any]] | None = None,
+    status: str = "",
 ) -> dict[str, Any]:
     """Return one order as it is shown. It asks the database for nothing."""
-    status = stating.status(order)
+    status = status or stating.status(order)
     filled = EXACT.add(order.filled_quantity, before.filled)
     trails = order.order_type == OrderType.TRAILING_STOP
     # Alpaca knows no date of expiry but that of an order good until cancelled.

@@ -49,6 +49,13 @@ def status(order: Order) -> str:
     return heard(order)
 
 
+def of_foretold(entry: Order) -> str:
+    """Return the status of a leg that nobody has told of yet: it waits, or went with its entry."""
+    word = status(entry)
+    ended_bare = word in FINAL - {"filled", "replaced"} and not entry.filled_quantity
+    return word if ended_bare else "held"
+
+
 def heard(order: Order) -> str:
     """Return its status whatever is asked of it: a pending cancel or replace does not show."""
     submission = Submission(order.submission)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.http import HttpResponse
 
+import tests.alpaca_py  # noqa: F401
 from orders.models import Account
 from tests.api.conftest import Program, a_program
 from tests.paper_exchange import paper, paper_process  # noqa: F401

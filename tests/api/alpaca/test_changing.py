@@ -175,6 +175,10 @@ class TestReplace:
             ({"filled": True}, "unable to replace order, order is not open"),
             ({"canceled": True}, "unable to replace order, order is not open"),
             ({"working": True, "status": Status.REPLACED}, "order already replaced"),
+            (
+                {"filled": True, "order_type": "market", "limit_price": None},
+                "unable to replace order, order is not open",
+            ),
             ({"working": True, "quantity": None, "notional": 100}, "unable to replace order"),
         ],
     )

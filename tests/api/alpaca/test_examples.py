@@ -203,15 +203,15 @@ class TestSubmitBracketOrders:
         check_declined(answer, 422, RULE, "must be")
 
     def test_bracket_of_what_nobody_knows(self, desk):
-        order = desk.submit(
+        desk.bot.get("assets")
+
+        answer = desk.declines(
             **buys("APPL", time_in_force="gtc", order_class="bracket"),
             stop_loss={"stop_price": 142.5},
             take_profit={"limit_price": 157.5},
         )
 
-        assert order["status"] == "rejected"
-        assert order["failed_at"]
-        assert order["blotter"]["reason"]
+        check_declined(answer, 422, RULE, 'asset "APPL" not found')
 
     @pytest.mark.parametrize("limit_price", [{}, {"limit_price": 318.0}])
     def test_oco(self, desk, limit_price):

@@ -151,7 +151,7 @@ class TestOrder:
         )
 
         order = Order.objects.get()
-        assert (answer.told["order_class"], answer.told["legs"]) == ("bracket", [])
+        assert answer.told["order_class"] == "bracket"
         assert order.take_profit_price == 120
         assert (order.stop_loss_price, order.stop_loss_limit_price) == (90, Decimal("89.5"))
 
@@ -167,7 +167,8 @@ class TestOrder:
 
         assert answer.status_code == 200, answer.told
         assert (answer.told["type"], answer.told["limit_price"]) == ("limit", "120")
-        assert answer.told["legs"] == []
+        (stop,) = answer.told["legs"]
+        assert (stop["type"], stop["side"], stop["stop_price"]) == ("stop", "sell", "90")
 
     def test_trailing_stop(self, bot):
         answer = bot.place(type="trailing_stop", limit_price=..., trail_percent=1.0)
