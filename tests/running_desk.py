@@ -251,7 +251,7 @@ class Desk:
             time.sleep(0.1)
 
     def _get_a_key(self) -> None:
-        told = json.loads(self.manage("key", "--json"))
+        told = json.loads(self.manage("key", "--json", "--account", "Paper"))
         self.account_id = told["account_id"]
         self.api = httpx.Client(
             base_url=f"{self.url}/api/v1/accounts/{self.account_id}",

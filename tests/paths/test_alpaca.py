@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
@@ -16,12 +15,12 @@ from tests.running_desk import Desk
 @pytest.fixture
 def alpaca(desk: Desk) -> Iterator[httpx.Client]:
     """What the Python SDK has: its headers, no redirects, and floats for numbers."""
-    told = json.loads(desk.manage("key", "--json"))
+    told = desk.api.headers
     with httpx.Client(
         base_url=f"{desk.url}/alpaca/v2",
         headers={
-            "APCA-API-KEY-ID": told["key"],
-            "APCA-API-SECRET-KEY": told["secret"],
+            "APCA-API-KEY-ID": told["X-API-Key"],
+            "APCA-API-SECRET-KEY": told["X-API-Secret"],
             "User-Agent": "APCA-PY/0.44.0 Python/3.11.7",
         },
         trust_env=False,
