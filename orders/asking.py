@@ -109,7 +109,7 @@ def _at_hand(account: Account) -> tuple[Instrument, ...] | None:
 
 
 def _learn(account: Account) -> None:
-    with suppress(BrokerError, SecretUnreadable):
+    with suppress(BrokerError, *connecting.UNCONNECTABLE):
         told = connecting.connect(account).instruments()
         _kept[account.id, "instruments"] = time.monotonic(), told
 

@@ -312,14 +312,18 @@ def test_what_has_partly_filled_is_not_replaced(near: Near) -> None:
 
 
 def test_what_the_far_desk_refuses_is_said(near: Near) -> None:
-    order = near.send(symbol="NOSUCH")
+    order = near.send(symbol="AAPL", quantity=Decimal(10_000_000))
 
-    # It was taken, and turned out to be nothing that its own broker trades.
+    # It was taken, and turned out to be more than its own broker lends money for.
     order = near.until_status(order, Status.REJECTED)
 
     assert order.reason
     refused = near.send(side=Side.SELL, quantity=Decimal("0.5"), symbol="NVDA")
     near.until(lambda: near.looked(refused).has_ended, "its end")
+    # At the door, or by its own broker if the far desk has yet to hear what that trades.
+    unknown = near.send(symbol="NOSUCH")
+    near.until(lambda: near.looked(unknown).has_ended, "its end")
+    assert near.looked(unknown).filled_quantity == 0
 
 
 def test_what_somebody_else_places_there_is_seen(near: Near) -> None:
