@@ -93,7 +93,7 @@ def _hears(bot: Bot) -> bool:
 
 @pytest.fixture
 def bot(desk: Desk) -> Iterator[Bot]:
-    told = json.loads(desk.manage("key", "--json"))
+    told = json.loads(desk.manage("key", "--json", "--account", "Paper"))
     headers = {"APCA-API-KEY-ID": told["key"], "APCA-API-SECRET-KEY": told["secret"]}
     with httpx.Client(
         base_url=f"{desk.url}/alpaca/v2", headers=headers, trust_env=False, timeout=20
@@ -170,7 +170,7 @@ def test_the_sdk_hears_what_happens_to_its_orders(desk: Desk, bot: Bot) -> None:
 
 
 def test_any_client_is_answered_in_what_it_speaks(desk: Desk) -> None:
-    key = json.loads(desk.manage("key", "--json"))
+    key = json.loads(desk.manage("key", "--json", "--account", "Paper"))
     shown = {"key_id": key["key"], "secret_key": key["secret"]}
     address = f"ws://127.0.0.1:{desk.port}/alpaca/stream"
 

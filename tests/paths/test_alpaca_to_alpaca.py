@@ -124,7 +124,7 @@ class Near:
 @pytest.fixture(scope="module")
 def key(desk_process: Desk) -> dict[str, str]:
     """The near desk's key at the far one."""
-    told = json.loads(desk_process.manage("key", "--json"))
+    told = json.loads(desk_process.manage("key", "--json", "--account", "Paper"))
     return {"key": told["key"], "secret": told["secret"]}
 
 
