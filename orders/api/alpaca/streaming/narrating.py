@@ -92,7 +92,8 @@ class Narrator:
         if row.action in WRITTEN_DOWN:
             return
         if row.executions and NEW not in life.said and not self._is_late(life):
-            yield from self._first(life, before, row.at)
+            # Nobody says when it was new, but that it was before it traded.
+            yield from self._first(life, before, min(row.at, row.executions[0].executed_at))
         yield from self._restated(life, row)
         has_filled = False
         for told in self._trades(life, before, row):

@@ -137,6 +137,9 @@ class TestAnOrder:
         filled(order, traded(order, "E-1", "4"), traded(order, "E-2", "6"))
 
         assert words(account) == ["accepted", "pending_new", "new", "partial_fill", "fill"]
+        new, first = (event.said for event in events(account)[2:4])
+        assert new["timestamp"] <= first["timestamp"]
+        assert (new["order"]["status"], new["order"]["filled_qty"]) == ("new", "0")
 
     def test_adopted_is_told_whole(self, account: Account) -> None:
         ours = place(account)
@@ -451,9 +454,11 @@ class TestTheIds:
     def test_are_one_accounts_own(self, account: Account) -> None:
         place(account)
         told = events(account)[0].said["event_id"]
+        other, earlier = AccountFactory(), timezone.now() - timedelta(hours=1)
+        placing.place(other, a_ticket(), source="api", actor=ANA, now=earlier)
 
         with pytest.raises(recalling.NoSuchEvent):
-            recalling.place_of(AccountFactory().id, told)
+            recalling.place_of(other.id, told)
 
 
 def _a_day(account: Account) -> list[Order]:

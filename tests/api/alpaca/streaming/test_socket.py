@@ -12,6 +12,7 @@ from django.db import OperationalError
 
 from orders import announcing
 from orders.api.alpaca.streaming import following, listening, sockets
+from orders.models import ApiKey
 from tests.api.alpaca.streaming.wire import (
     bust,
     connected,
@@ -121,6 +122,20 @@ class TestTheDoor:
                 assert await one.hear() == UNAUTHORIZED
                 assert (await one.hear())["data"]["code"] == "revoked"
                 assert await one.closed_with() == sockets.UNAUTHORIZED
+
+    async def test_calls_no_key_wrong_that_it_can_not_look_up(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def away(*shown: str) -> None:
+            raise OperationalError("away")
+
+        monkeypatch.setattr(ApiKey, "find", away)
+        async with connected() as wire:
+            await wire.say("authenticate", key_id="x", secret_key="y")
+
+            told = await wire.hear()
+            assert (told["stream"], told["data"]["code"]) == ("error", "away")
+            assert await wire.closed_with() == sockets.TRY_AGAIN_LATER
 
     async def test_shows_a_key_no_account_but_its_own(self, often: None) -> None:
         bot, stranger = await new_bot(), await new_bot()
