@@ -56,6 +56,7 @@ ALPACA = replace(
     title="Paper exchange as Alpaca",
     hosts={},
     allowance=None,
+    lists_all=True,
     replaces_partly_filled=True,  # it compares, and refuses where that would overfill
     pushes=PAPER.pushes,
     tested_on=PAPER.tested_on,
