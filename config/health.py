@@ -54,11 +54,16 @@ async def alive(request: HttpRequest) -> JsonResponse:  # noqa: ARG001
 
 def ready(request: HttpRequest) -> JsonResponse:  # noqa: ARG001
     """Answer whoever decides whether to send requests here: 200, or 503 if any part has failed."""
-    parts = _ask_all()
-    states = {part.state for part in parts.values()}
-    status = next((state for state in (FAILED, DEGRADED) if state in states), OK)
+    parts = ask_all()
+    status = worst(parts)
     told = {"status": status, "parts": {name: asdict(part) for name, part in parts.items()}}
     return JsonResponse(told, status=503 if status == FAILED else 200)
+
+
+def worst(parts: Mapping[str, Part]) -> str:
+    """Return the state of the part that does worst."""
+    states = {part.state for part in parts.values()}
+    return next((state for state in (FAILED, DEGRADED) if state in states), OK)
 
 
 def _database() -> Part:
@@ -142,7 +147,7 @@ LATE = {
 }
 
 
-def _ask_all() -> dict[str, Part]:
+def ask_all() -> dict[str, Part]:
     """Make every check, PostgreSQL's apart from Redis's, and wait for neither too long."""
     parts: dict[str, Part] = {}
     threads = [_begin(checks, parts) for checks in CHECKS]

@@ -1,11 +1,10 @@
-"""Closes positions: one market order against what our own executions hold, whole or in part."""
+"""Closes positions: one order against what our own executions hold, whole or in part."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from dataclasses import replace as with_changes
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import ROUND_DOWN, Decimal
 from typing import Any
 from uuid import uuid5
@@ -37,6 +36,7 @@ ASKED = "position.close_asked"
 HUNDRED = Decimal(100)
 # What a closing order says, in this order of preference: not every broker takes each.
 GOOD_FOR = (TimeInForce.DAY, TimeInForce.GTC, TimeInForce.IOC)
+RESTS = (TimeInForce.GTC, TimeInForce.DAY)  # the same, of one that waits for its price
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,15 +79,21 @@ def close(
     *,
     client_order_id: str,
     part: Part = WHOLE,
+    limit_price: Decimal | None = None,
+    same_within: timedelta | None = None,
     despite_doubt: bool = False,
     source: str,
     actor: Actor,
     now: datetime,
 ) -> Closing:
-    """Place the order that closes a position, or a part of it: at the market, for the day.
+    """Place the order that closes a position, or a part of it: at the market, for the day, unless
+    a price is named.
 
     The client order id makes this repeatable: the same order again, whatever is
-    held by then. Raises NothingHeld; MayTurnRound, unless told to go on `despite_doubt`, where
+    held by then. Where clients repeat a request without an id, the same wish of
+    the same key within a time is the same wish: see `_lately`.
+
+    Raises NothingHeld; MayTurnRound, unless told to go on `despite_doubt`, where
     other orders may close the position unseen; and whatever `placing.place` raises.
     """
     placing.check_id(client_order_id)
@@ -96,6 +102,8 @@ def close(
         symbol,
         client_order_id=client_order_id,
         part=part,
+        limit_price=limit_price,
+        same_within=same_within,
         together="",
         despite_doubt=despite_doubt,
         source=source,
@@ -128,6 +136,8 @@ def close_all(
                 symbol,
                 client_order_id=name,
                 part=WHOLE,
+                limit_price=None,
+                same_within=None,
                 together=client_order_id,
                 despite_doubt=despite_doubt,
                 source=source,
@@ -167,6 +177,8 @@ def _record(
     *,
     client_order_id: str,
     part: Part,
+    limit_price: Decimal | None,
+    same_within: timedelta | None,
     together: str,
     despite_doubt: bool,
     source: str,
@@ -175,6 +187,8 @@ def _record(
 ) -> Closing:
     _one_at_a_time(account, symbol)
     asked = {"symbol": symbol, **part.in_words(), **({"together": together} if together else {})}
+    if limit_price is not None:
+        asked["limit_price"] = plain(limit_price) or ""
     earlier = placing.placed_as(account, client_order_id)
     if earlier is not None:
         if not earlier.events.filter(action=ASKED, after=asked).exists():
@@ -183,9 +197,15 @@ def _record(
             )
         return _with_others(earlier, is_new=False)
     held = positioning.held(account).get(symbol, ZERO)
+    if same_within is not None:
+        lately = _lately(account, asked, held=held, actor=actor, since=now - same_within)
+        if lately is not None:
+            return _with_others(lately, is_new=False)
     if not held:
         raise NothingHeld(f"By the desk's own executions, nothing is held of {symbol}.")
-    ticket = _ticket(account, symbol, client_order_id, held=held, part=part)
+    ticket = _ticket(
+        account, symbol, client_order_id, held=held, part=part, limit_price=limit_price
+    )
     if not despite_doubt:
         _check_turns_nothing_round(account, ticket, held=held)
     order = placing.create(account, ticket, source=source, actor=actor, now=now)
@@ -202,6 +222,35 @@ def _record(
     return _with_others(order, is_new=True)
 
 
+def _lately(
+    account: Account, asked: dict[str, str], *, held: Decimal, actor: Actor, since: datetime
+) -> Order | None:
+    """Return the order by which the same key lately asked for the same, if this repeats that.
+
+    A part closed twice is twice the part: asked for again, it is the one asked for before, unless
+    nothing came of that. The whole is asked for anew once something is held that the earlier order
+    can't have meant: it has ended, and there is a position all the same.
+    """
+    earlier = (
+        Order.objects.filter(
+            account=account,
+            symbol=asked["symbol"],
+            placed_with_id=actor.key_id,
+            placed_at__gte=since,
+            events__action=ASKED,
+            events__after=asked,
+        )
+        .order_by("-id")
+        .first()
+    )
+    if actor.key_id is None or earlier is None:
+        return None
+    if not earlier.has_ended:
+        return earlier
+    is_part = "quantity" in asked or "percentage" in asked
+    return earlier if earlier.filled_quantity and (is_part or not held) else None
+
+
 def _one_at_a_time(account: Account, symbol: str) -> None:
     """Let only one transaction at a time close a position: two would each close all of it."""
     with connection.cursor() as cursor:
@@ -210,7 +259,13 @@ def _one_at_a_time(account: Account, symbol: str) -> None:
 
 
 def _ticket(
-    account: Account, symbol: str, client_order_id: str, *, held: Decimal, part: Part
+    account: Account,
+    symbol: str,
+    client_order_id: str,
+    *,
+    held: Decimal,
+    part: Part,
+    limit_price: Decimal | None,
 ) -> Ticket:
     passport = connecting.passport(account)
     effect = PositionEffect.CLOSE
@@ -219,28 +274,12 @@ def _ticket(
         symbol=symbol,
         side=Side.SELL if held > 0 else Side.BUY,
         quantity=_quantity(held.copy_abs(), part, decimals=passport.quantity_decimals),
-        order_type=OrderType.MARKET,
+        order_type=OrderType.MARKET if limit_price is None else OrderType.LIMIT,
         time_in_force=TimeInForce.DAY,
+        limit_price=limit_price,
         position_effect=effect if effect in passport.position_effects else None,
     )
-    return _as_taken(account, ticket)
-
-
-def _as_taken(account: Account, ticket: Ticket) -> Ticket:
-    """Return a ticket with the first time in force that the broker takes it with.
-
-    Raises what the desk says to the one for the day, if it takes none.
-    """
-    first: BadTicket | None = None
-    for tif in GOOD_FOR:
-        one = with_changes(ticket, time_in_force=tif)
-        try:
-            placing.check(account, one)
-        except BadTicket as error:
-            first = first or error
-        else:
-            return one
-    raise first or BadTicket("The broker takes no market orders.")
+    return placing.as_taken(account, ticket, GOOD_FOR if limit_price is None else RESTS)
 
 
 def _quantity(held: Decimal, part: Part, *, decimals: int) -> Decimal:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from dataclasses import replace as with_changes
 from datetime import datetime
@@ -15,7 +16,7 @@ from brokers.errors import InvalidTicket
 from brokers.messages import Ticket
 from brokers.passport import fit_wire_id
 from brokers.reasons import Reason
-from brokers.vocabulary import Leg, OrderType
+from brokers.vocabulary import Leg, OrderType, TimeInForce
 from orders import announcing, auditing, connecting, terms, timing
 from orders.actors import Actor
 from orders.aftercommit import after_commit
@@ -85,6 +86,23 @@ def check(account: Account, ticket: Ticket) -> None:
         raise AccountHalted(f"{account} is halted. {account.halt_reason}".strip(), field="account")
     if not account.is_open:
         raise AccountClosed(f"{account} takes no new orders.", field="account")
+
+
+def as_taken(account: Account, ticket: Ticket, preferred: Iterable[TimeInForce]) -> Ticket:
+    """Return a ticket with the first of some times in force that the broker takes it with.
+
+    Raises what the desk says to the first of them, if it takes none.
+    """
+    first: BadTicket | None = None
+    for tif in preferred:
+        one = with_changes(ticket, time_in_force=tif)
+        try:
+            check(account, one)
+        except BadTicket as error:
+            first = first or error
+        else:
+            return one
+    raise first or BadTicket("The broker takes no such orders.")
 
 
 def _as_told(account: Account, ticket: Ticket) -> Ticket:

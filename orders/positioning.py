@@ -27,6 +27,8 @@ class Position:
     average_price: Decimal | None  # of what is held; None when flat
     realized: Decimal  # by what was closed, before fees
     fees: Decimal  # of every trade, those that opened it included
+    opened_at: datetime | None  # of what is held, the first trade; None when flat
+    traded_at: datetime | None  # the latest trade
 
     @property
     def net(self) -> Decimal:
@@ -89,8 +91,10 @@ def _in_time(fill: Fill) -> tuple[datetime, str, str, date]:
 
 def _fold(account_id: UUID, symbol: str, fills: list[Fill]) -> Position:
     quantity, cost, realized = ZERO, ZERO, ZERO  # cost is signed like the quantity
+    opened_at, traded_at = None, None
     live = live_fills(fills)
     for fill in sorted(live, key=_in_time):
+        traded_at = fill.executed_at
         # Not even a minus sign may go without EXACT: Python's own rounds to 28 digits.
         signed = fill.quantity if fill.side is Side.BUY else fill.quantity.copy_negate()
         against = bool(quantity) and signed.is_signed() != quantity.is_signed()
@@ -104,6 +108,7 @@ def _fold(account_id: UUID, symbol: str, fills: list[Fill]) -> Position:
             cost = EXACT.multiply(entry, quantity)
         opening = EXACT.subtract(fill.quantity, closing)
         if opening:
+            opened_at = opened_at if quantity else fill.executed_at
             quantity = EXACT.add(quantity, opening.copy_sign(signed))
             cost = EXACT.add(cost, worth(opening.copy_sign(signed), fill.price))
     average = EXACT.quantize(EXACT.divide(cost, quantity), NINE) if quantity else None
@@ -114,4 +119,6 @@ def _fold(account_id: UUID, symbol: str, fills: list[Fill]) -> Position:
         average_price=average,
         realized=EXACT.quantize(realized, NINE),
         fees=total(fill.fee for fill in live),
+        opened_at=opened_at if quantity else None,
+        traded_at=traded_at,
     )

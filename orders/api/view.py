@@ -8,8 +8,8 @@ from typing import Any
 from drf_spectacular.utils import extend_schema
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import NotFound
-from rest_framework.negotiation import DefaultContentNegotiation
-from rest_framework.renderers import JSONRenderer
+from rest_framework.negotiation import BaseContentNegotiation, DefaultContentNegotiation
+from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
@@ -17,6 +17,23 @@ from orders.api.authenticating import KeyAuthentication, KeyPermission
 from orders.api.describing import Described
 from orders.api.reading import StrictJSON
 from orders.api.refusing import answer
+
+
+class AlwaysJSON(BaseContentNegotiation):
+    """Answers in JSON whatever a client says it takes: the SDKs of brokers read nothing else."""
+
+    def select_parser(self, request: Request, parsers: Any) -> Any:
+        """Return the parser for a body's type, or None for a type that is not taken."""
+        told = (request.content_type or "").partition(";")[0].strip().lower()
+        return next((parser for parser in parsers if parser.media_type == told), None)
+
+    def select_renderer(
+        self,
+        request: Request,  # noqa: ARG002
+        renderers: Any,
+        format_suffix: str | None = None,  # noqa: ARG002
+    ) -> tuple[BaseRenderer, str]:
+        return renderers[0], renderers[0].media_type
 
 
 class View(APIView):

@@ -11,6 +11,7 @@ from brokers.vocabulary import ExecutionKind
 from orders.api.alpaca import recounting, showing
 from orders.api.alpaca.streaming import imaging, numbering, recalling
 from orders.api.alpaca.streaming.recalling import Event, Recall
+from orders.api.carrying import carried
 from orders.deriving import Flag
 from orders.models import Account, Execution, Order
 from orders.positioning import held
@@ -78,7 +79,7 @@ def _ends_as_things_stand(account: Account, recall: Recall) -> None:
     for order in showing.orders_of(account):
         life = lives[order.id]
         image = imaging.shown(life.image(), life, lives)
-        assert image == showing.one(order, before=showing.carried([order])[order.id])
+        assert image == showing.one(order, before=carried([order])[order.id])
 
 
 def _adds_up(order: Order, story: list[dict[str, Any]]) -> None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
 
 from brokers.reasons import Reason
+from orders.api import numbers
 from orders.api.alpaca.refusing import Declined, declined
+from orders.api.numbers import DECIMALS, NotANumber, OutOfRange
 from orders.money import plain
 
-LARGEST, DECIMALS = 12, 9  # digits before the point, and behind it
-NUMBER = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,3})?")
 DAY = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 CLOCK = r"[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?"
 MOMENT = re.compile(rf"({DAY})(?:[Tt ]({CLOCK})([Zz]|[+ -][0-9]{{2}}:?[0-9]{{2}})?)?")
@@ -28,15 +27,16 @@ def amount(name: str, value: object) -> Decimal | None:
     """Return an amount above zero, or None for nothing. Raises Declined."""
     if is_unset(value):
         return None
-    told = _number(name, value)
-    exponent = told.as_tuple().exponent
-    # Asked before anything is reckoned: 1e999999 is one line here and a megabyte there.
-    if not isinstance(exponent, int) or exponent < -60 or told.adjusted() >= LARGEST:
-        raise invalid(name, "is out of range")
+    try:
+        told = numbers.read(value)
+    except NotANumber as error:
+        raise declined(Reason.INVALID_FIELD, f"invalid {name}") from error
+    except OutOfRange as error:
+        raise invalid(name, "is out of range") from error
     if told <= 0:
         raise invalid(name, "must be > 0")
     text = plain(told) or ""
-    if len(text.partition(".")[2]) > DECIMALS:
+    if numbers.decimals(told) > DECIMALS:
         if name.endswith(PRICES):
             raise declined(Reason.INVALID_PRICE_INCREMENT, field=name, given=text)
         raise invalid(name, f"must have at most {DECIMALS} decimals")
@@ -108,14 +108,6 @@ def choice(name: str, value: str, words: tuple[str, ...]) -> str:
 def invalid(name: str, why: str) -> Declined:
     """Return the refusal of a value, which names it."""
     return declined(Reason.INVALID_FIELD, f"{name} {why}")
-
-
-def _number(name: str, value: Any) -> Decimal:
-    if isinstance(value, str) and NUMBER.fullmatch(value):
-        value = Decimal(value)
-    if not isinstance(value, Decimal) or not value.is_finite():
-        raise declined(Reason.INVALID_FIELD, f"invalid {name}")
-    return value
 
 
 def _microseconds(clock: str) -> str:

@@ -21,6 +21,7 @@ from orders.api.alpaca.refusing import Declined, declined, not_found
 from orders.api.alpaca.view import View
 from orders.api.alpaca.wording import About
 from orders.api.authenticating import actor_of, key_of
+from orders.api.carrying import NOTHING, Carried, carried
 from orders.canceling import Became, Canceled
 from orders.errors import BadTicket, NotReplaceable
 from orders.ids import intent_id
@@ -86,7 +87,7 @@ class OrderDetail(View):
         old = finding.the_order(key_of(request).account, order_id)
         bind_contextvars(order=str(old.id))
         asked = accepting.changes(request)
-        before = showing.carried([old])[old.id]
+        before = carried([old])[old.id]
         (shown,) = showing.several([old], nested=True)
         changes = _changes(old, asked, already=before.sized)
         name = asked.get("client_order_id") or str(intent_id())
@@ -112,7 +113,7 @@ class OrderDetail(View):
             raise declined(Reason.DUPLICATE_CLIENT_ORDER_ID)
         bind_contextvars(client_order_id=order.client_order_id)
         sized = EXACT.add(before.sized, order.replaces_filled or ZERO)
-        return _made(order, before=showing.Carried(sized=sized), legs=shown["legs"])
+        return _made(order, before=Carried(sized=sized), legs=shown["legs"])
 
     def delete(self, request: Request, order_id: str) -> Response:
         """Ask for an order to be cancelled. That it is comes later."""
@@ -146,7 +147,7 @@ def _shown(order: Order, *, nested: bool) -> Response:
 def _made(
     order: Order,
     *,
-    before: showing.Carried = showing.NOTHING,
+    before: Carried = NOTHING,
     legs: list[dict[str, Any]] | None = None,
 ) -> Response:
     """Answer with a new order as it was written: it is on record, and nothing can fail any more.

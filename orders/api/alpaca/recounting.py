@@ -12,17 +12,18 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Q, QuerySet
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from brokers.reasons import Reason
-from brokers.vocabulary import ExecutionKind
 from orders.api.alpaca import finding, showing
 from orders.api.alpaca.fields import choice, count, moment
 from orders.api.alpaca.refusing import declined, not_found
 from orders.api.alpaca.view import View
 from orders.api.authenticating import key_of
+from orders.api.carrying import Carried, carried
+from orders.api.counting import standing
 from orders.models import Account, Execution, Order
 from orders.money import EXACT, ZERO, plain
 
@@ -45,31 +46,6 @@ class Activities(View):
             raise not_found(f"this desk keeps activities of type {FILL} only")
         limit = count("page_size", told.get("page_size", ""), usual=MOST, most=MOST)
         return Response(_shown(list(_wanted(account, told)[:limit])))
-
-
-def standing(account: Account) -> QuerySet[Execution]:
-    """Return an account's trades that stand: neither undone, nor amended by a later word.
-
-    Each with the `first_pk` of what was ever told of that trade: it keeps its id, however often it
-    is amended.
-    """
-    same = Execution.objects.filter(
-        account=OuterRef("account"),
-        broker_order_id=OuterRef("broker_order_id"),
-        execution_id=OuterRef("execution_id"),
-        trade_date=OuterRef("trade_date"),
-    )
-    undone = same.filter(kind=ExecutionKind.BUST)
-    corrections = same.filter(kind=ExecutionKind.CORRECT)
-    amended = corrections.filter(revision__gt=OuterRef("revision"))
-    return (
-        Execution.objects.filter(account=account)
-        .exclude(kind=ExecutionKind.BUST)
-        .filter(~Exists(undone))
-        .filter(Q(kind=ExecutionKind.FILL) & ~Exists(corrections) | ~Q(kind=ExecutionKind.FILL))
-        .filter(Q(kind=ExecutionKind.FILL) | ~Exists(amended))
-        .annotate(first_pk=Subquery(same.order_by("pk").values("pk")[:1]))
-    )
 
 
 def activity_id(execution: Execution) -> str:
@@ -133,7 +109,7 @@ def _last(account: Account, token: str) -> Execution | None:
 def _shown(trades: Iterable[Execution]) -> list[dict[str, Any]]:
     found = list(trades)
     orders = {order.id: order for order in Order.objects.filter(id__in={t.order_id for t in found})}
-    before = showing.carried(orders.values())
+    before = carried(orders.values())
     so_far = _so_far(orders)
     return [
         _trade(trade, orders[trade.order_id], before[trade.order_id], so_far[trade.pk])
@@ -153,7 +129,7 @@ def _so_far(orders: Mapping[UUID, Order]) -> dict[int, Decimal]:
     return reached
 
 
-def _trade(trade: Execution, order: Order, before: showing.Carried, own: Decimal) -> dict[str, Any]:
+def _trade(trade: Execution, order: Order, before: Carried, own: Decimal) -> dict[str, Any]:
     reached = EXACT.add(own, before.filled)
     left = None
     if order.quantity is not None:

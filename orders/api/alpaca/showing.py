@@ -7,10 +7,8 @@ Without that, what is left to fill could not be told from it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -22,11 +20,12 @@ from django.urls import reverse
 
 from brokers.vocabulary import ExecutionKind, OrderClass, OrderType, PositionEffect, TimeInForce
 from orders.api.alpaca import foretelling, naming, stating
+from orders.api.carrying import NOTHING, Carried, carried
 from orders.api.fields import Moment
 from orders.api.showing import LEGS
 from orders.models import Account, Execution, Order, SnapshotFact
 from orders.models.order import OrderQuerySet
-from orders.money import EXACT, ZERO, average, plain, total
+from orders.money import EXACT, average, plain
 from orders.states import OPEN_MUTATION, Submission
 
 ENDED = {
@@ -35,18 +34,6 @@ ENDED = {
     "rejected": "failed_at",
     "replaced": "replaced_at",
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Carried:
-    """What an order has from those it took the place of."""
-
-    sized: Decimal = ZERO  # what they had filled when it was sized
-    filled: Decimal = ZERO  # what they have filled
-    value: Decimal = ZERO
-
-
-NOTHING = Carried()
 
 
 def orders_of(account: Account) -> OrderQuerySet:
@@ -101,28 +88,6 @@ def _legs(parents: Iterable[UUID]) -> dict[UUID, list[Order]]:
     every = {leg for own in ids.values() for leg in own}
     found = {leg.id: leg for leg in _with_more(Order.objects.filter(id__in=every))}
     return {parent: [found[leg] for leg in own] for parent, own in ids.items()}
-
-
-def carried(orders: Iterable[Order]) -> dict[UUID, Carried]:
-    """Return what each order has from those it took the place of."""
-    wanted = list(orders)
-    known = {order.id: order for order in wanted}
-    while missing := {o.replaces_id for o in known.values() if o.replaces_id} - known.keys():
-        known |= {order.id: order for order in Order.objects.filter(id__in=missing)}
-    return {order.id: _carried(order, known) for order in wanted}
-
-
-def _carried(order: Order, known: Mapping[UUID, Order]) -> Carried:
-    chain = [order]
-    while chain[-1].replaces_id:
-        chain.append(known[chain[-1].replaces_id])
-    # What the broker refused took nobody's place.
-    earlier = chain[1:] if order.submission == Submission.ACCEPTED else []
-    return Carried(
-        sized=total(member.replaces_filled or ZERO for member in chain),
-        filled=total(member.filled_quantity for member in earlier),
-        value=total(member.filled_value for member in earlier),
-    )
 
 
 def one(

@@ -17,7 +17,7 @@ from uuid import UUID
 from brokers.messages import Fill
 from brokers.vocabulary import ExecutionKind
 from orders.api.alpaca import showing, stating
-from orders.api.alpaca.showing import Carried
+from orders.api.carrying import Carried
 from orders.deriving import HARD, authority
 from orders.models import Execution, Order, SnapshotFact
 from orders.money import EXACT, ZERO, average, total, worth
