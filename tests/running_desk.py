@@ -213,13 +213,14 @@ class Desk:
         assert found, told
         return found[0]
 
-    def manage(self, *command: str) -> str:
-        """Run a management command on this desk and return what it prints."""
+    def manage(self, *command: str, given: str | None = None) -> str:
+        """Run a management command on this desk, `given` to its stdin; return what it prints."""
         done = subprocess.run(
             [sys.executable, "manage.py", *command],
             cwd=ROOT,
             env={**os.environ, **read_variables(self.data / "desk.env")},
             capture_output=True,
+            input=given,
             text=True,
             check=False,
         )
