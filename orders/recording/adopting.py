@@ -8,6 +8,7 @@ looked.
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -48,16 +49,17 @@ def adopt(account_id: UUID, broker_order_id: str, *, now: datetime) -> Order | N
     told = sorted((fact for fact, _ in facts if isinstance(fact, Snapshot)), key=precedence)
     if not told or _is_spoken_for(account, told[-1]):
         return None
+    latest = _as_leg(told)
     evidence = sorted({fact.evidence for fact in parked})
     # The earliest that anybody has told us of it: brokers need not say when it was entered.
     traded = [fact.executed_at for fact, _ in facts if isinstance(fact, Fill)]
     placed_at = min([*traded, *(fact.heard_at for fact in parked)])
-    parent = _parent(account, told[-1])
+    parent = _parent(account, latest)
     if parent is not None:
         order = branching.grow(
-            account, told[-1], parent=parent, evidence=evidence, placed_at=placed_at, now=now
+            account, latest, parent=parent, evidence=evidence, placed_at=placed_at, now=now
         )
-    elif told[-1].parent and parking.waiting(account_id, told[-1].parent):
+    elif latest.parent and parking.waiting(account_id, latest.parent):
         return None  # first its parent, then itself
     else:
         order = transcribing.transcribe(account, told[-1], placed_at=placed_at, now=now)
@@ -119,6 +121,15 @@ def _is_spoken_for(account: Account, told: Snapshot) -> bool:
         broker_order_id__isnull=True,
         submission__in=MAY_BE_IT,
     ).exists()
+
+
+def _as_leg(told: list[Snapshot]) -> Snapshot:
+    """Return the latest word on an order, and whose leg it is if any word says so.
+
+    Some brokers tell that only where they show the leg within its order.
+    """
+    of = next((said for said in reversed(told) if said.parent), None)
+    return told[-1] if of is None else replace(told[-1], parent=of.parent, leg=of.leg)
 
 
 def _parent(account: Account, told: Snapshot) -> Order | None:

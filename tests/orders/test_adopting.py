@@ -11,7 +11,7 @@ from django.test import Client
 
 from brokers.errors import OutcomeUnknown
 from brokers.messages import Fill, Report, Snapshot
-from brokers.vocabulary import OrderType, Side, Status
+from brokers.vocabulary import Leg, OrderType, Side, Status
 from orders import canceling, positioning, rebuilding, recording, sending, timing
 from orders.ids import intent_id, is_of_this_desk
 from orders.models import Account, Incident, Order, ParkedFact
@@ -101,6 +101,21 @@ class TestAdopting:
         assert order is not None
         first.refresh_from_db()
         assert (first.status, order.quantity, order.replaces) == (Status.REPLACED, 7, None)
+
+    def test_a_leg_is_one_whichever_word_says_whose(self, broker: ScriptedBroker) -> None:
+        entry = place()
+        leg = a_ticket(wire_id="its-own", side=Side.SELL)
+        account = entry.account
+        told(account, snapshot(leg, parent=f"B-{entry.wire_id}", leg=Leg.TAKE_PROFIT))
+        told(account, snapshot(leg, status=Status.HELD, version=2))  # as its stream has it
+        sending.send(entry.id)
+
+        order = adopt(account, "B-its-own")
+
+        assert order is not None
+        order.refresh_from_db()
+        assert (order.parent_id, order.leg) == (entry.id, Leg.TAKE_PROFIT)
+        assert (order.source, order.status) == ("leg", Status.HELD)
 
     def test_is_done_once(self) -> None:
         account, ticket = AccountFactory(), a_ticket()

@@ -8,10 +8,15 @@ from uuid import uuid4
 import pytest
 
 from brokers.budgeting import UNBOUNDED
+from brokers.errors import OutcomeUnknown, Postponed
 from brokers.terms import Allowance, Need
 from config.environment import redis
-from orders import budgeting
+from orders import asking, budgeting, reconciling, sending, sweeping, timing
+from orders.asking import NoAnswer
 from orders.budgeting import Shared
+from orders.models import Feed
+from orders.states import AttemptState, Submission
+from tests.factories import AccountFactory, place
 
 FIVE = Allowance(per_minute=5, for_cancels=1, for_orders=1, for_lists=1, for_looks=1)
 
@@ -88,6 +93,70 @@ def test_what_was_shared_counts_when_redis_goes_away(settings):
 
 def test_a_broker_that_allows_as_many_as_there_are_is_not_counted():
     assert budgeting.of(uuid4(), None) is UNBOUNDED
+
+
+@pytest.mark.django_db
+class TestWhatWasPutOff:
+    """It is neither sent, nor in doubt, nor absent; and the broker is not silent for it."""
+
+    def test_an_order_waits(self, broker):
+        order = place()
+        broker.script = [Postponed("This one waits.")]
+
+        sending.send(order.id)
+
+        order.refresh_from_db()
+        assert order.submission == Submission.READY
+        assert [attempt.state for attempt in order.attempts.all()] == [AttemptState.NOT_SENT]
+        assert order.account.feed.silent_since is None
+        sending.send(order.id)
+        order.refresh_from_db()
+        assert order.submission == Submission.ACCEPTED
+
+    def test_a_look_at_an_order_in_doubt_is_no_absence(self, broker):
+        order = place()
+        broker.script = [OutcomeUnknown("silence")]
+        sending.send(order.id)
+        Feed.objects.update(silent_since=None)
+        broker.silent = Postponed("This one waits.")
+
+        reconciling.reconcile(order.id, now=timing.database_now())
+
+        order.refresh_from_db()
+        assert order.submission == Submission.UNKNOWN
+        assert {inquiry.result for inquiry in order.inquiries.all()} == {"no_answer"}
+        assert order.account.feed.silent_since is None
+        assert order.look_at is not None
+
+    def test_a_look_at_a_working_order_comes_round_again(self, broker):
+        order = place()
+        sending.send(order.id)
+        broker.silent = Postponed("This one waits.")
+
+        reconciling.reconcile(order.id, now=timing.database_now())
+
+        order.refresh_from_db()
+        assert (order.submission, order.submission_code) == (Submission.ACCEPTED, "")
+        assert order.look_at is not None
+        assert order.account.feed.silent_since is None
+
+    def test_lists_come_round_again(self, broker):
+        account = AccountFactory()
+        broker.silent = Postponed("This one waits.")
+
+        assert not sweeping.sweep(account.id, now=timing.database_now())
+
+        feed = Feed.objects.get(account=account)
+        assert (feed.swept_at, feed.silent_since) == (None, None)
+
+    def test_figures_are_done_without(self, broker):
+        account = AccountFactory()
+        broker.silent = Postponed("This one waits.")
+
+        with pytest.raises(NoAnswer):
+            asking.balance(account)
+
+        assert Feed.objects.get(account=account).silent_since is None
 
 
 def _process(account, monkeypatch) -> Shared:
