@@ -16,7 +16,15 @@ from uuid import uuid4
 import pytest
 
 from brokers.messages import StopLoss, TakeProfit
-from brokers.vocabulary import Environment, OrderClass, OrderType, Side, Status, TimeInForce
+from brokers.vocabulary import (
+    Environment,
+    OrderClass,
+    OrderType,
+    PositionEffect,
+    Side,
+    Status,
+    TimeInForce,
+)
 from orders import (
     actors,
     attending,
@@ -41,6 +49,22 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 ANA = actors.component("test")
 T = TypeVar("T")
+EARLY = {None, Status.PENDING_NEW, Status.ACCEPTED}
+TERMS = (
+    "symbol",
+    "side",
+    "quantity",
+    "notional",
+    "order_type",
+    "time_in_force",
+    "limit_price",
+    "stop_price",
+    "trail_price",
+    "trail_percent",
+    "extended_hours",
+    "position_effect",
+    "order_class",
+)
 
 
 class Near:
@@ -217,6 +241,111 @@ def test_a_bracket_has_its_legs_at_both(near: Near) -> None:
     sweeping.sweep(near.account.id, now=timing.database_now())
     assert Order.objects.filter(account=near.account).count() == 3
     near.far.price("MSFT", "400")
+
+
+def test_everything_that_its_terms_allow_arrives_as_it_was_meant(near: Near) -> None:
+    near.far.price("TSLA", "250")
+    limit = {"order_type": OrderType.LIMIT, "limit_price": Decimal("1.01")}
+    stop, far_off = {"order_type": OrderType.STOP}, Decimal(900)
+    # For an exit in two there must be something to leave.
+    near.until_status(near.send(symbol="TSLA", quantity=Decimal(20)), Status.FILLED)
+    wanted: list[dict[str, Any]] = [
+        limit | {"time_in_force": TimeInForce.GTC},
+        limit | {"extended_hours": True},
+        limit | {"quantity": Decimal("0.123456789")},
+        limit | {"quantity": None, "notional": Decimal("20.5")},
+        limit | {"position_effect": PositionEffect.OPEN},
+        stop | {"stop_price": far_off},
+        {
+            "order_type": OrderType.STOP_LIMIT,
+            "stop_price": far_off,
+            "limit_price": Decimal(901),
+            "time_in_force": TimeInForce.GTC,
+        },
+        {
+            "order_type": OrderType.TRAILING_STOP,
+            "trail_percent": Decimal(50),
+            "side": Side.SELL,
+            "quantity": Decimal(1),
+        },
+        {"order_type": OrderType.TRAILING_STOP, "trail_price": Decimal(120)},
+        {
+            "symbol": "BTC/USD",
+            "quantity": Decimal("0.01"),
+            "order_type": OrderType.LIMIT,
+            "limit_price": Decimal(1500),
+            "time_in_force": TimeInForce.GTC,
+        },
+        limit
+        | {
+            "order_class": OrderClass.OTO,
+            "stop_loss": StopLoss(stop_price=Decimal(1), limit_price=Decimal("0.99")),
+        },
+        {
+            "order_class": OrderClass.OCO,
+            "side": Side.SELL,
+            "order_type": OrderType.LIMIT,
+            "limit_price": Decimal(500),
+            "stop_loss": StopLoss(stop_price=Decimal(50)),
+        },
+    ]
+
+    for terms in wanted:
+        order = near.send(**{"symbol": "TSLA"} | terms)
+
+        assert order.submission == Submission.ACCEPTED, (terms, order.submission_reason)
+        near.until(lambda order=order: near.looked(order).status not in EARLY, str(terms))  # type: ignore[misc]
+        order = near.fresh(order)
+        assert not order.has_ended, (terms, order.reason)
+        (far,) = near.at_far(order)
+        for name in TERMS:
+            ours = getattr(order, name)
+            ours = f"{ours.normalize():f}" if isinstance(ours, Decimal) else ours or None
+            assert (far[name] or None) == ours, (name, terms)
+        loss = order.terms().stop_loss
+        assert (far["stop_loss"] or {}).get("stop_price") == (
+            f"{loss.stop_price.normalize():f}" if loss else None
+        )
+        canceling.cancel(order.id, actor=ANA, now=timing.database_now())
+        sending.send_cancel(order.id)
+        near.until_status(order, Status.CANCELED)
+
+
+def test_a_stop_loss_is_moved_through_both(near: Near) -> None:
+    near.far.price("AMZN", "180")
+    order = near.send(
+        symbol="AMZN",
+        order_class=OrderClass.BRACKET,
+        take_profit=TakeProfit(limit_price=Decimal(250)),
+        stop_loss=StopLoss(stop_price=Decimal(120)),
+    )
+    near.until_status(order, Status.FILLED)
+    near.until(lambda: near.looked(order).legs.count() == 2, "two legs")
+    stop = order.legs.get(leg="stop_loss")
+    near.until(lambda: near.looked(stop).status in {Status.NEW, Status.HELD}, "it holds")
+
+    moved, _ = replacing.replace(
+        near.fresh(stop),
+        client_order_id=f"near-{uuid4()}",
+        stop_price=Decimal(130),
+        source="api",
+        actor=ANA,
+        now=timing.database_now(),
+    )
+    sending.send(moved.id)
+
+    near.until(lambda: near.looked(moved).status in {Status.NEW, Status.HELD}, "it holds")
+    near.until_status(stop, Status.REPLACED)
+    sweeping.sweep(near.account.id, now=timing.database_now())
+    assert Order.objects.filter(account=near.account).count() == 4
+
+    near.far.price("AMZN", "129")
+
+    near.until_status(moved, Status.FILLED)
+    target = order.legs.get(leg="take_profit")
+    near.until_status(target, Status.CANCELED)
+    assert not Incident.objects.filter(kind=Incident.Kind.UNPROTECTED).open().exists()
+    near.far.price("AMZN", "180")
 
 
 @pytest.mark.parametrize("fault", AFTER_ARRIVAL)
