@@ -7,10 +7,12 @@ desk is a whole running one, whose `/alpaca` it takes for Alpaca.
 from __future__ import annotations
 
 import json
+import socket
 import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
@@ -43,7 +45,7 @@ from orders.models import Account, Execution, Incident, Order
 from orders.states import Submission
 from tests.factories import a_ticket
 from tests.paths.between import AFTER_ARRIVAL, GARBLED, LOST, UNHEARD, Between
-from tests.running_desk import SETTLE_WITHIN, Desk
+from tests.running_desk import SETTLE_WITHIN, START_WITHIN, Desk
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -115,9 +117,9 @@ class Near:
                 attending.look(due.order_id, now=timing.database_now())
         bracketing.tend_due(now=timing.database_now())
 
-    def until(self, question: Callable[[], T], what: str) -> T:
+    def until(self, question: Callable[[], T], what: str, *, within: float = SETTLE_WITHIN) -> T:
         """Work until something is so."""
-        give_up_at = time.monotonic() + SETTLE_WITHIN
+        give_up_at = time.monotonic() + within
         while not (answer := question()):
             if time.monotonic() > give_up_at:
                 stands = Order.objects.values_list("submission", "submission_reason", "status")
@@ -139,6 +141,15 @@ class Near:
         """Return the far desk's orders under our id, which is its client's id."""
         answer = self.far.api.get("/orders", params={"limit": 200})
         return [one for one in answer.json()["orders"] if one["client_order_id"] == order.wire_id]
+
+    def far_listens(self) -> bool:
+        """Whether anybody takes connections where the far desk is."""
+        parts = urlsplit(self.far.url)
+        try:
+            with socket.create_connection((parts.hostname or "", parts.port or 80), 1):
+                return True
+        except OSError:
+            return False
 
     def at_exchange(self, order: Order) -> list[dict[str, Any]]:
         """Return what the exchange behind the far desk has of an order."""
@@ -404,11 +415,18 @@ def test_a_far_desk_that_dies_loses_nothing(near: Near) -> None:
     before = near.resting()
     Account.objects.update(base_url=near.between.target)  # nothing between them any more
     assert near.far.kill("uvicorn")
-    order = near.place()
+    near.until(lambda: not near.far_listens(), "nobody is there")
+    # A limit order may wait for five minutes, and a market order for half of one.
+    order = near.place(order_type=OrderType.LIMIT, limit_price=Decimal(160))
 
-    sending.send(order.id)  # whatever becomes of it while nobody is there
+    sending.send(order.id)
 
-    near.until(lambda: near.fresh(order).submission == Submission.ACCEPTED, "it is taken")
+    assert near.fresh(order).submission == Submission.READY  # no byte of it has left
+    near.until(
+        lambda: near.fresh(order).submission == Submission.ACCEPTED,
+        "it is taken",
+        within=START_WITHIN,
+    )
     near.until_status(order, Status.FILLED)
     near.until_status(before, Status.NEW)
     assert len(near.at_far(order)) == len(near.at_exchange(order)) == 1
