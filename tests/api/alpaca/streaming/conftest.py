@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from orders import placing
-from orders.api.alpaca.streaming import following
+from orders.api.alpaca.streaming import following, listening
 from tests.api.alpaca.streaming.wire import in_database
 from tests.fakes import ScriptedBroker
 
@@ -22,6 +22,13 @@ def _nobody_sends(broker: ScriptedBroker, monkeypatch: pytest.MonkeyPatch) -> No
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a round take a tenth of the time."""
     monkeypatch.setattr(following, "BEAT", 0.2)
+
+
+@pytest.fixture
+def seldom(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no round come: what arrives was nudged, or asked for."""
+    monkeypatch.setattr(following, "BEAT", 60)
+    monkeypatch.setattr(listening, "TRUSTED", 60)
 
 
 @pytest.fixture

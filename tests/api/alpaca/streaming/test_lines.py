@@ -102,10 +102,9 @@ class TestTheEvents:
                 assert await lines.rest() == whole[1 : last + 1]
 
     async def test_end_with_it_though_nobody_here_has_read_so_far(
-        self, monkeypatch: pytest.MonkeyPatch
+        self, seldom: None, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(announcing, "_publish", lambda *nudge: None)
-        monkeypatch.setattr(following, "BEAT", 60)
         bot = await new_bot()
         await place(bot.account)
         async with reading(bot):

@@ -251,8 +251,7 @@ class TestListening:
 
             assert [one["event"] for one in await wire.updates(5)][-1] == "fill"
 
-    async def test_hears_of_it_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(following, "BEAT", 60)
+    async def test_hears_of_it_at_once(self, seldom: None) -> None:
         bot = await new_bot()
         async with hearing(bot) as wire:
             await trade_an_order(bot)
@@ -277,6 +276,7 @@ class TestListening:
             await place(bot.account)
             assert await wire.heard_nothing(within=1)
             is_away = False
+            monkeypatch.setattr(listening, "TRUSTED", 60)
 
             assert (await wire.update())["event"] == "accepted"
 
