@@ -12,6 +12,7 @@ pages = get_asgi_application()  # first: it loads the apps that the imports belo
 
 from config.origins import FromOurPages, refuse  # noqa: E402
 from orders.api.alpaca.streaming import sockets as alpaca  # noqa: E402
+from orders.api.gateway.streaming import sockets as gateway  # noqa: E402
 from orders.web import sockets  # noqa: E402
 from webhooks import door  # noqa: E402
 
@@ -37,6 +38,7 @@ application = ProtocolTypeRouter(
         "websocket": URLRouter(
             [
                 *alpaca.routes,  # programs: they show a key, and come from no page
+                *gateway.routes,
                 re_path(r"", pages_only),  # type: ignore[arg-type, list-item]
             ]
         ),

@@ -18,6 +18,7 @@ from uuid import uuid4
 import httpx
 import pytest
 import tektii
+from websockets.exceptions import InvalidStatus
 
 from tests.running_desk import Desk
 
@@ -212,3 +213,37 @@ async def test_the_same_without_threads(desk: Desk, word: str) -> None:
         assert order.symbol == "AAPL"
         assert (await gateway.list_positions(symbol="AAPL"))[0].side == "LONG"
         assert (await gateway.get_capabilities()).supported_order_types
+
+
+async def test_a_strategy_that_runs(desk: Desk, word: str) -> None:
+    """A strategy's loop: it buys on a quote, sees its fill, and then its position."""
+    desk.price("AMZN", "180")
+    heard: list[str] = []
+    order_id = ""
+    async with tektii.AsyncTradingGateway(f"{desk.url}/gateway", word) as gateway:
+        async with asyncio.timeout(60), gateway.stream() as events:
+            async for event in events:
+                heard.append(event.type)
+                match event:
+                    case tektii.ConnectionEvent() if not order_id:
+                        handle = await gateway.submit_order("AMZN", "BUY", "2")
+                        order_id = handle.id
+                    case tektii.OrderEvent() if event.order.id == order_id:
+                        heard.append(event.event)
+                    case tektii.PositionEvent() if event.position.symbol == "AMZN":
+                        heard.append(event.event)
+                if {"ORDER_FILLED", "trade", "account", "quote"} <= set(heard) and any(
+                    word.startswith("POSITION_") for word in heard
+                ):
+                    break
+        assert heard.index("ORDER_CREATED") < heard.index("ORDER_FILLED")
+        await gateway.close_position("AMZN")
+
+
+async def test_no_stream_without_a_key(desk: Desk, word: str) -> None:
+    async with tektii.AsyncTradingGateway(f"{desk.url}/gateway", word[:-1]) as gateway:
+        with pytest.raises(InvalidStatus) as refused:
+            async with asyncio.timeout(20), gateway.stream() as events:
+                async for _ in events:
+                    pass
+        assert refused.value.response.status_code == 403
