@@ -70,8 +70,10 @@ class Entries:
         old, listing = instead_of, self._market.listing(terms.symbol)
         is_held = is_held or (old is not None and old.standing is Standing.HELD)
         is_active = not is_held and trades_in(terms, listing.phase)
-        mark = None if old is None else old.high_water_mark
-        if is_active and terms.type is OrderType.TRAILING_STOP:
+        mark, trails = None, terms.type is OrderType.TRAILING_STOP
+        if old is not None and trails:  # another type in its place has seen no best price
+            mark = old.high_water_mark
+        if is_active and trails:
             mark = better(terms.side, mark, listing.last)
         order = self._records.enter(
             account,

@@ -142,6 +142,16 @@ class TestReplacing:
 
         assert (at(new), order.standing) == (("160", "152"), Standing.REPLACED)
 
+    def test_another_type_in_its_place_has_seen_no_best_price(self, floor):
+        order = floor.place(**SELL, trail_price="5")
+
+        new, _ = floor.exchange.replace(
+            floor.account, order.id, floor.terms(**SELL, limit="200"), now=floor.now
+        )
+
+        told = new.json()
+        assert (told["high_water_mark"], told["stop_price"]) == (None, None)
+
 
 class TestRefusals:
     @pytest.mark.parametrize(
