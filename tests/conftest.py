@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.db.backends.postgresql.operations import DatabaseOperations
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadScopeScheduling
 
 from brokers import registry
 from orders import announcing, connecting, ringing
@@ -27,13 +28,20 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 LONGEST = ("tests/paths/", "tests/chaos/", "tests/browser/")
 
 
+class ByFile(LoadScopeScheduling):
+    """Gives each process a file at a time, and one of them all that needs a running desk."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        place = nodeid.partition("::")[0]
+        return LONGEST[0] if place.startswith(LONGEST[0]) else place
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile | None:
+    return ByFile(config, log) if config.getoption("dist") == "loadfile" else None
+
+
 @pytest.hookimpl(trylast=True)  # after all were shuffled
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let processes that share the work take a file each, and one of them all that wants a desk."""
-    for item in items:
-        place = item.nodeid.partition("::")[0]
-        group = LONGEST[0] if place.startswith(LONGEST[0]) else place
-        item.add_marker(pytest.mark.xdist_group(group))
     items.sort(key=_takes_longest)
 
 
