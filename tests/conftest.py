@@ -25,15 +25,16 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 
 # What drives whole desks and browsers takes longest. Begun first, it doesn't end alone.
-LONGEST = ("tests/paths/", "tests/chaos/", "tests/browser/")
+OF_A_DESK = ("tests/paths/", "tests/streams/test_desk_to_desk.py")
+LONGEST = (*OF_A_DESK, "tests/chaos/", "tests/browser/")
 
 
 class ByFile(LoadScopeScheduling):
-    """Gives each process a file at a time, and one of them all that needs a running desk."""
+    """Gives each process a file at a time, and all that needs a running desk to one of them."""
 
     def _split_scope(self, nodeid: str) -> str:
         place = nodeid.partition("::")[0]
-        return LONGEST[0] if place.startswith(LONGEST[0]) else place
+        return "a running desk" if place.startswith(OF_A_DESK) else place
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile | None:
