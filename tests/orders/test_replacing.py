@@ -55,6 +55,23 @@ class TestReplace:
         [(_, ticket, _)] = broker.replaced
         assert (ticket.time_in_force, ticket.expires_at) == (TimeInForce.GTC, None)
 
+    @pytest.mark.parametrize("standing", ["part_filled", "claims"])
+    def test_that_could_trade_twice_is_not_asked_for(
+        self, broker: ScriptedBroker, monkeypatch: pytest.MonkeyPatch, standing: str
+    ) -> None:
+        unsure = with_changes(
+            connecting.registry.passport("scripted"), replaces_partly_filled=False
+        )
+        monkeypatch.setattr(connecting, "passport", lambda _account: unsure)
+        claims = {"working": True, "status": "partially_filled"}  # of trades that nobody has told
+        order = OrderFactory(**(claims if standing == "claims" else {"part_filled": True}))
+
+        with pytest.raises(NotReplaceable, match="partly filled"):
+            replace(order)
+
+        untouched = OrderFactory(working=True)
+        assert replace(untouched, client_order_id="R-2").replaces == untouched
+
     def test_repeated_is_the_same_replace(self, broker: ScriptedBroker) -> None:
         order = OrderFactory(working=True)
 
