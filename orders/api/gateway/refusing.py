@@ -39,9 +39,10 @@ UNSURE = (
 
 def answer(error: Exception, context: Mapping[str, Any]) -> Response:
     """Return the answer to a request that failed. DRF calls this for whatever a view raises."""
-    request = context.get("request")
-    writes = request is not None and request.method not in SAFE_METHODS
-    told = _declined(error, getattr(context.get("view"), "provider", ""), writes=writes)
+    request, provider = context.get("request"), getattr(context.get("view"), "provider", "")
+    # Before it is known whose account it is about, nothing has been done.
+    writes = request is not None and request.method not in SAFE_METHODS and bool(provider)
+    told = _declined(error, provider, writes=writes)
     headers = {"Retry-After": "1"} if told.status_code in {429, 503} else {}
     if scheme := getattr(error, "auth_header", None):
         headers["WWW-Authenticate"] = scheme

@@ -13,7 +13,7 @@ from brokers.vocabulary import Side
 from config import health
 from orders import asking, connecting, positioning
 from orders.api.gateway import showing
-from orders.models import Account, Feed
+from orders.models import Account, ApiKey, Feed
 from tests.api.alpaca.test_holding import traded
 from tests.api.gateway.conftest import a_strategy, check_declined
 from tests.factories import AccountFactory, OrderFactory
@@ -321,3 +321,13 @@ class TestRecordsAway:
         monkeypatch.setattr(positioning, "positions", gone)
 
         check_declined(bot.get("positions"), 503, "PROVIDER_UNAVAILABLE")
+
+    def test_so_may_writes_that_never_came_to_anything(self, bot, monkeypatch):
+        def gone(*args):
+            raise OperationalError("gone")
+
+        monkeypatch.setattr(ApiKey, "find", gone)
+
+        for method, path in (("POST", "orders"), ("DELETE", "positions/ACME")):
+            answer = bot.ask(method, path, {} if method == "POST" else None)
+            check_declined(answer, 503, "PROVIDER_UNAVAILABLE")

@@ -1,20 +1,21 @@
 """/v1/positions: what is held, closing it once, and moving what protects it."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connections
 from django.utils import timezone
 
 from brokers.vocabulary import Leg, OrderClass, OrderType, Side, Status
 from orders import asking, closing
-from orders.api.gateway import holding, showing
+from orders.api.gateway import awaiting, holding, showing
 from orders.asking import NoAnswer
 from orders.models import Execution, Order
 from orders.states import Submission
 from tests.api.alpaca.test_holding import traded
-from tests.api.gateway.conftest import a_strategy, check_declined
+from tests.api.gateway.conftest import Strategy, a_strategy, check_declined
 from tests.factories import OrderFactory
 
 
@@ -32,6 +33,11 @@ def protected(account):
     entry = traded(account).order
     legs = [leg_of(account, entry, leg) for leg in (Leg.STOP_LOSS, Leg.TAKE_PROFIT)]
     return entry, *legs
+
+
+def a_client_of(bot):
+    """Return another client with the same key: Django's own serves one thread."""
+    return Strategy(bot.account, bot.key, bot.secret)
 
 
 def closes():
@@ -147,6 +153,24 @@ class TestClose:
 
             assert len({handle["id"] for handle in handles}) == 1, body
         assert closes().count() == 2
+
+    @pytest.mark.django_db(transaction=True)
+    def test_the_same_at_the_same_moment_is_the_same_order(self, broker, monkeypatch):
+        monkeypatch.setattr(awaiting, "ANSWERED_WITHIN", 0)
+        bot = a_strategy()
+        traded(bot.account)
+
+        def close(_):
+            try:
+                return a_client_of(bot).ask("DELETE", "positions/ACME", {"quantity": "3"}).told
+            finally:
+                connections.close_all()
+
+        with ThreadPoolExecutor(6) as threads:
+            handles = list(threads.map(close, range(6)))
+
+        assert len({handle["id"] for handle in handles}) == 1
+        assert closes().get().quantity == 3
 
     def test_a_part_that_has_been_closed_is_not_closed_again(self, bot):
         traded(bot.account)
