@@ -6,6 +6,9 @@ languages show what Python's don't, and are said in Python.
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from decimal import Decimal
 from typing import Any
 
@@ -23,7 +26,7 @@ from alpaca.trading.requests import (
 )
 
 from tests.paths.bots import Bot, a_name
-from tests.running_desk import Desk
+from tests.running_desk import ROOT, Desk
 
 FILLED = OrderStatus.FILLED
 
@@ -336,6 +339,35 @@ def test_retrieve_all_orders(desk: Desk, bot: Bot) -> None:
         side=OrderSide.BUY,
     )
     assert [one.id for one in bot.client.get_orders(after)] == [placed[2].id]
+
+
+def test_the_bot_of_our_own_document(desk: Desk, bot: Bot) -> None:
+    text = (ROOT / "docs" / "alpaca.md").read_text()
+    (code,) = (one for one in text.split("```")[1::2] if "the one change" in one)
+    assert "http://127.0.0.1:8000" in code
+    code = code.removeprefix("python\n").replace("http://127.0.0.1:8000", desk.url)
+    bot.client.get_all_assets()
+
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={
+            "PATH": os.environ["PATH"],
+            "APCA_API_KEY_ID": bot.key,
+            "APCA_API_SECRET_KEY": bot.secret,
+        },
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    said = done.stdout.splitlines()
+    assert said[0] == "accepted [('limit', 'held'), ('stop', 'held')]"
+    assert said[1].startswith("filled at ")
+    assert '422 42210000 asset "APPL" not found' in said
+    assert said[-1] == "AAPL 200"
+    bot.until_held("AAPL", "0")
 
 
 def test_a_submission_that_times_out_is_looked_up_and_not_sent_again(desk: Desk, bot: Bot) -> None:
