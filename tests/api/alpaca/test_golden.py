@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alpaca.common.exceptions import APIError
 from alpaca.trading import models
 from alpaca.trading.requests import CancelOrderResponse
 from pydantic import TypeAdapter
@@ -20,6 +21,7 @@ from pydantic import TypeAdapter
 from orders.api.alpaca import naming
 from orders.models import Account
 from tests.api.alpaca import shapes
+from tests.api.alpaca.conftest import an_order
 from tests.api.alpaca.shapes import TIME, UUID_TEXT, wrong
 from tests.api.alpaca.test_examples import Desk, buys, desk, sells  # noqa: F401
 from tests.api.alpaca.test_holding import traded
@@ -28,6 +30,8 @@ from tests.factories import OrderFactory
 pytestmark = pytest.mark.django_db
 
 GOLDEN = Path(__file__).parent / "golden"
+KEPT = {"asset_id"}  # made of the symbol
+COUNTED = {"event_id"}
 AT = "2026-11-21T14:30:00.123456Z"
 EXCHANGES_OWN = re.compile(r"P-[A-Z0-9]+-\d+-(sl|tp)")  # what it calls a leg
 PREFIX = "00000000-0000-7000-8000-"
@@ -44,8 +48,8 @@ def steady(told: Any) -> Any:
         match value:
             case dict():
                 return {
-                    name: one if name == "asset_id" else walk(one) for name, one in value.items()
-                }
+                    name: one if name in KEPT else walk(one) for name, one in value.items()
+                } | dict.fromkeys(value.keys() & COUNTED, "1")
             case list():
                 return [walk(one) for one in value]
             case str() if TIME.fullmatch(value):
@@ -246,3 +250,66 @@ def test_cancel_all(bot):
     check("cancel_all", told)
     (one,) = TypeAdapter(list[CancelOrderResponse]).validate_python(told)
     assert (one.status, one.body) == (200, None)
+
+
+def test_close_all(bot):
+    traded(bot.account)
+    traded(bot.account, symbol="XYZ")
+    in_the_way = OrderFactory(
+        account=bot.account,
+        sending=True,
+        side="sell",
+        order_type="market",
+        limit_price=None,
+        client_order_id="golden-13",
+    )
+
+    told = bot.ask("DELETE", "positions").told
+
+    for one in told:
+        if one["status"] == 200:
+            one["body"]["client_order_id"] = "golden-12"  # of the desk's own making
+    check("close_all", told)
+    failed, closed = TypeAdapter(list[models.ClosePositionResponse]).validate_python(told)
+    assert (failed.symbol, failed.status, failed.body.code) == ("ACME", 403, 40310000)
+    assert closed.body.symbol == "XYZ"
+    assert wrong(shapes.ORDER, told[1]["body"]) == []
+    assert str(in_the_way.id) in told[0]["body"]["related_orders"]
+
+
+WRONG = {
+    "no key": ("GET", "account", None, {"APCA-API-SECRET-KEY": "x"}),
+    "no such order": ("GET", "orders/00000000-0000-7000-8000-000000000009", None, {}),
+    "no such position": ("GET", "positions/ACME", None, {}),
+    "no such asset": ("GET", "assets/NONE", None, {}),
+    "no such address": ("GET", "watchlists", None, {}),
+    "no such method": ("PUT", "orders", {}, {}),
+    "no JSON": ("POST", "orders", "{", {}),
+    "a parameter": ("POST", "orders", an_order(qty=0), {}),
+    "a rule": ("POST", "orders", an_order(limit_price=99.123), {}),
+    "another rule": (
+        "POST",
+        "orders",
+        an_order(
+            order_class="bracket",
+            take_profit={"limit_price": 90},
+            stop_loss={"stop_price": 80},
+        ),
+        {},
+    ),
+}
+
+
+def test_errors(bot):
+    answers = {
+        what: bot.ask(method, path, body, **headers)
+        for what, (method, path, body, headers) in WRONG.items()
+    }
+
+    told = {what: {"status": one.status_code, "body": one.told} for what, one in answers.items()}
+    check("errors", told)
+    for what, one in told.items():
+        beyond = tuple(one["body"].keys() - {"code", "message"})
+        assert wrong(shapes.ERROR, one["body"], beyond=beyond) == [], what
+        error = APIError(answers[what].content.decode())
+        assert (error.code, error.message) == (one["body"]["code"], one["body"]["message"])
