@@ -25,7 +25,7 @@ from tests.running_desk import Desk
 
 @pytest.fixture(scope="module")
 def word(desk_process: Desk) -> str:
-    told = json.loads(desk_process.manage("key", "--json"))
+    told = json.loads(desk_process.manage("key", "--json", "--account", "Paper"))
     return f"{told['key']}.{told['secret']}"
 
 
