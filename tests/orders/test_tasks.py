@@ -16,6 +16,7 @@ def nothing_due(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attending, "due", lambda *, now: [])
     monkeypatch.setattr(attending, "accounts_due", lambda *, now: [])
     monkeypatch.setattr(recording, "judge_feeds", lambda *, now: None)
+    monkeypatch.setattr(recording, "judge_streams", lambda *, now: None)
     monkeypatch.setattr(tasks.timing, "database_now", lambda: None)
 
 

@@ -144,6 +144,7 @@ class TestConnecting:
         comes_to_be(account, "live")
 
         assert upstream.asked_after == ["", "01J8ZZ", "01J8ZZ", ""]
+        assert upstream.handshakes == 3  # it was asked again on the same connection
         assert not Delivery.objects.filter(state="dead").exists()
 
 
