@@ -169,10 +169,15 @@ class TestPositions:
 
 class TestReading:
     def test_account(self, bot: Bot) -> None:
-        account = bot.client.get_account()
+        def flat() -> Any:
+            """Return the account once it has the figures of one that holds nothing."""
+            told = bot.client.get_account()
+            figures = {Decimal(one) for one in (told.cash, told.equity, told.buying_power)}
+            return told if len(figures) == 1 else None
+
+        account = bot.desk.until(flat, what="an account that holds nothing")
 
         assert (str(account.id), account.status) == (bot.account_id, AccountStatus.ACTIVE)
-        assert Decimal(account.cash) == Decimal(account.equity) == Decimal(account.buying_power)
         assert (account.trading_blocked, account.shorting_enabled) == (False, True)
         told = bot.client.get_account_configurations()
         assert (told.fractional_trading, told.no_shorting, told.suspend_trade) == (
