@@ -108,7 +108,14 @@ class Exchange(ScriptedBroker):
 
         return self._carry(ticket.wire_id, take)
 
-    def replace(self, broker_order_id: str, ticket: Ticket, *, filled: Decimal) -> Report:
+    def replace(
+        self,
+        broker_order_id: str,
+        ticket: Ticket,
+        *,
+        filled: Decimal,
+        was: Ticket | None = None,
+    ) -> Report:
         def take() -> Row:
             old = self.rows[broker_order_id]
             if old.status not in WORKING | {Status.HELD} or old.filled != filled:

@@ -11,7 +11,7 @@ from tests.brackets import sabotage, trial
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@pytest.mark.parametrize("seed", range(1, 26))
+@pytest.mark.parametrize("seed", range(1, 17))
 def test_nothing_is_bare_in_silence(seed: int) -> None:
     outcome = trial.run(seed)
     assert not outcome.violations, "\n".join(map(str, [*outcome.violations, outcome.plan]))

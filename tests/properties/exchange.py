@@ -77,7 +77,14 @@ class Exchange(ScriptedBroker):
         self._lose_before()
         return self._answer(self.take(ticket))
 
-    def replace(self, broker_order_id: str, ticket: Ticket, *, filled: Decimal) -> Report:
+    def replace(
+        self,
+        broker_order_id: str,
+        ticket: Ticket,
+        *,
+        filled: Decimal,
+        was: Ticket | None = None,
+    ) -> Report:
         self.replaced.append((broker_order_id, ticket, filled))
         self._lose_before()
         old = self.rows[broker_order_id]
