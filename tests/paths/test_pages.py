@@ -66,11 +66,12 @@ def test_an_order_is_watched_from_another_browser_and_cancelled_and_explained(
     desk.price("AAPL", "150", size="2")
     ana, ben = person("/"), person("/")
 
-    order_id = buy(ana, 20)
+    order_id = buy(ana, 200)
 
     # Ben touches nothing: the row comes, fills in parts and ends on his page.
     expect(row(ben, order_id)).to_be_visible(timeout=SOON)
     expect(row(ben, order_id)).to_contain_text("Part-filled", ignore_case=True, timeout=SOON)
+    desk.price("AAPL", "150")
     expect(row(ben, order_id)).to_contain_text("Filled", timeout=LATER)
     assert desk.order(order_id)["status"] == "filled"
 
