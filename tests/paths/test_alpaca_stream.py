@@ -87,7 +87,12 @@ def _streaming(bot: Bot, told: dict[str, str]) -> Iterator[None]:
 def _hears(bot: Bot) -> bool:
     order = bot.submit(qty=1, limit_price=1)
     bot.client.delete(f"/orders/{order['id']}")
-    bot.desk.until_order(order["id"], status="canceled")
+
+    def is_over() -> bool:
+        told = bot.desk.order(order["id"])
+        return told["status"] == "canceled" or told["submission"] == "withdrawn"
+
+    bot.desk.until(is_over, what=f"{order['id']} cancelled, here or there")
     return bool(bot.heard)
 
 
